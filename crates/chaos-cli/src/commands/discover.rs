@@ -1,0 +1,147 @@
+//! `chaos discover`: what is there. Reads only.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chaos_core::document;
+use chaos_core::{Catalog, DiscoverFilter, ExitCode, Inventory, ResourceFilter};
+use chaos_engine::report::plain;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::args::DiscoverArguments;
+use crate::catalog::catalog;
+use crate::codes::Code;
+use crate::error::CliError;
+use crate::loader::variable;
+use crate::output::{Output, table};
+use crate::requests;
+
+/// The longest that one target may take. A catalogue of a hundred thousand tables is read in less.
+const DISCOVER_MAX: Duration = Duration::from_secs(120);
+
+/// One target to look at.
+struct Wanted {
+    name: String,
+    kind: String,
+    config: Value,
+    resources: ResourceFilter,
+}
+
+/// What was found on one target.
+#[derive(Serialize)]
+struct Found {
+    name: String,
+    product: String,
+    target: String,
+    inventory: Value,
+    #[serde(skip)]
+    tables: Vec<chaos_core::InventoryTable>,
+}
+
+/// Looks at every target of a file, or at the one of a URL.
+///
+/// # Errors
+/// What kept it from that, with its code.
+pub fn run(arguments: &DiscoverArguments, output: &Output) -> Result<ExitCode, CliError> {
+    let catalog = catalog();
+    let wanted = match (&arguments.file, &arguments.url) {
+        (Some(file), _) => from_file(file, &catalog)?,
+        (None, Some(url)) => vec![from_url(url, arguments, &catalog)?],
+        (None, None) => unreachable!("the arguments require one of them"),
+    };
+    let found = super::block_on(async {
+        let mut found = Vec::new();
+        for one in wanted {
+            let filter =
+                DiscoverFilter { tables: arguments.tables.clone(), resources: one.resources.clone() };
+            found.push(look(one, &filter, &catalog).await?);
+        }
+        Ok(found)
+    })?;
+    output.result(|| text(&found), &json!({"targets": found}))?;
+    Ok(ExitCode::Done)
+}
+
+fn from_file(file: &Path, catalog: &Catalog) -> Result<Vec<Wanted>, CliError> {
+    let requests = requests::load(&[PathBuf::from(file)], catalog)?;
+    let wanted = requests.into_iter().map(|request| Wanted {
+        name: request.name,
+        kind: request.kind,
+        config: request.config,
+        resources: request.filter,
+    });
+    Ok(wanted.collect())
+}
+
+fn from_url(url: &str, arguments: &DiscoverArguments, catalog: &Catalog) -> Result<Wanted, CliError> {
+    let mut config = Map::new();
+    config.insert("connection_url".to_owned(), url.into());
+    config.insert("db_type".to_owned(), db_type(url, arguments)?.into());
+    if !arguments.schemas.is_empty() {
+        config.insert("schemas".to_owned(), arguments.schemas.clone().into());
+    }
+    let invalid = |error: &dyn std::error::Error| CliError::new(Code::Usage, "use `--url`").because(error);
+    let config = document::resolve(&Value::Object(config), &variable).map_err(|error| invalid(&error))?;
+    let kind = "database".to_owned();
+    if let Some(connector) = catalog.connector(&kind) {
+        connector.check_config(&config).map_err(|error| invalid(&error))?;
+    }
+    Ok(Wanted { name: "--url".to_owned(), kind, config, resources: ResourceFilter::default() })
+}
+
+fn db_type(url: &str, arguments: &DiscoverArguments) -> Result<String, CliError> {
+    if let Some(db_type) = &arguments.db_type {
+        return Ok(db_type.clone());
+    }
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok("postgres".to_owned()),
+        Some("sqlite") => Ok("sqlite".to_owned()),
+        // The URL itself may hold a password.
+        _ => Err(CliError::new(Code::Usage, "tell the kind of database from the URL")
+            .hint("begin it with `postgres://` or `sqlite://`, or say `--db-type`")),
+    }
+}
+
+async fn look(wanted: Wanted, filter: &DiscoverFilter, catalog: &Catalog) -> Result<Found, CliError> {
+    let Wanted { name, kind, config, .. } = wanted;
+    let connector = catalog
+        .connector(&kind)
+        .ok_or_else(|| CliError::new(Code::Unknown, format!("reach a target of kind `{kind}`")))?;
+    let what = format!("look at the {kind} of `{name}`");
+    let looking = async {
+        let target = connector.connect(config).await?;
+        let inventory: Inventory = target.discover(filter).await?;
+        let identity = target.identity();
+        Ok(Found {
+            name,
+            product: identity.product.clone(),
+            target: identity.label.clone(),
+            inventory: inventory.data,
+            tables: inventory.tables,
+        })
+    };
+    match tokio::time::timeout(DISCOVER_MAX, looking).await {
+        Ok(found) => found.map_err(|error| CliError::of_fault(what, &error)),
+        Err(_) => Err(CliError::new(
+            Code::Unreachable,
+            format!("{what}: no answer within {} seconds", DISCOVER_MAX.as_secs()),
+        )),
+    }
+}
+
+fn text(found: &[Found]) -> String {
+    let mut text = String::new();
+    for one in found {
+        text.push_str(&format!("{}, {}\n", plain(&one.product), plain(&one.target)));
+        for part in &one.tables {
+            text.push_str(&format!("\n{}\n", plain(&part.title)));
+            match part.rows.is_empty() {
+                true => text.push_str("none\n"),
+                false => text.push_str(&table::columns(&part.columns, &part.rows)),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,158 @@
+//! `chaos recover`: undoes what dead runs have left.
+
+use chaos_core::record::Undoer;
+use chaos_core::{ExitCode, RecordBody, RunId, StepState};
+use chaos_engine::journal::read;
+use chaos_engine::{Engine, EngineEvent, EngineOptions, EventSink, RecoverOptions, RecoverOutcome};
+use serde_json::{Value, json};
+
+use super::history;
+use crate::args::{Global, RecoverArguments};
+use crate::codes::Code;
+use crate::error::CliError;
+use crate::output::error::object as error_object;
+use crate::output::{Output, progress};
+use crate::signals;
+
+/// Recovers one run, or every dead one.
+///
+/// # Errors
+/// What kept it from that, with its code.
+pub fn run(arguments: &RecoverArguments, global: &Global, output: &Output) -> Result<ExitCode, CliError> {
+    let state = super::state_dir(global)?;
+    let named = arguments.run.as_deref().map(|name| super::run_id(&state, name)).transpose()?;
+    let options = RecoverOptions {
+        config: arguments.config.as_deref().map(absolute).transpose()?,
+        accept_conflicts: arguments.accept_conflicts,
+        abandon: arguments.abandon,
+    };
+    let events = progress::watcher(output.is_stderr_colored);
+    let engine = super::engine(state, events.clone(), EngineOptions::default());
+    let mut recovered = Recovered::default();
+    let runs = match named {
+        Some(run) => vec![run],
+        None => dead_runs(&engine, &mut recovered.errors)?,
+    };
+    super::block_on(async {
+        signals::outlast_first_signal()
+            .map_err(|error| CliError::new(Code::Defect, "listen for signals").because(&error))?;
+        for run in runs {
+            teach(&engine, &run, &*events);
+            match engine.recover(&run, &options).await {
+                Ok(outcome) => recovered.outcomes.push(outcome),
+                // One run that cannot be recovered must not keep the others from it.
+                Err(error) => recovered.errors.push(CliError::from(error)),
+            }
+        }
+        recovered.tell(&engine, output)
+    })
+}
+
+fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, CliError> {
+    std::path::absolute(path).map_err(|error| CliError::file("find", path, &error))
+}
+
+/// A run that lives undoes itself. One that is being undone is waited for.
+fn dead_runs(engine: &Engine, errors: &mut Vec<CliError>) -> Result<Vec<RunId>, CliError> {
+    let survey = engine.survey()?;
+    errors.extend(survey.unreadable.into_iter().map(CliError::from));
+    let mut dead = Vec::new();
+    for unresolved in survey.unresolved {
+        match unresolved.owner {
+            Some(owner) if owner.role == Undoer::Run => {
+                progress::say(&format!("run {} is alive as process {}", unresolved.run, owner.pid));
+            }
+            _ => dead.push(unresolved.run),
+        }
+    }
+    Ok(dead)
+}
+
+/// Tells the live view the names that stand in the journal.
+fn teach(engine: &Engine, run: &RunId, events: &dyn EventSink) {
+    // A journal that cannot be read is reported by the recovery itself.
+    let Ok(journal) = read(&engine.state().journal(run)) else { return };
+    let plan = journal.records.iter().find(|record| matches!(record.body, RecordBody::Planned { .. }));
+    if let Some(record) = plan {
+        events.event(EngineEvent::Recorded(&record.body));
+    }
+}
+
+#[derive(Default)]
+struct Recovered {
+    outcomes: Vec<RecoverOutcome>,
+    errors: Vec<CliError>,
+}
+
+impl Recovered {
+    fn tell(mut self, engine: &Engine, output: &Output) -> Result<ExitCode, CliError> {
+        if let (true, 1) = (self.outcomes.is_empty(), self.errors.len())
+            && let Some(error) = self.errors.pop()
+        {
+            return Err(error);
+        }
+        for error in &self.errors {
+            output.say_error(error);
+        }
+        output.result(|| self.text(engine), &self.object())?;
+        let is_left = self.outcomes.iter().any(|outcome| outcome.exit == ExitCode::LeftBehind);
+        // Whatever a run left that could not even be begun with is still there.
+        Ok(if is_left || !self.errors.is_empty() { ExitCode::LeftBehind } else { ExitCode::Done })
+    }
+
+    fn text(&self, engine: &Engine) -> String {
+        if self.outcomes.is_empty() && self.errors.is_empty() {
+            return "Nothing to recover: no dead run has left anything.\n".to_owned();
+        }
+        let mut text = String::new();
+        for outcome in &self.outcomes {
+            text.push_str(&sentence(outcome, engine));
+        }
+        text
+    }
+
+    fn object(&self) -> Value {
+        let runs: Vec<Value> = self.outcomes.iter().map(object).collect();
+        let errors: Vec<Value> = self.errors.iter().map(error_object).collect();
+        json!({"runs": runs, "errors": errors})
+    }
+}
+
+fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
+    let run = &outcome.run;
+    if outcome.steps.is_empty() && outcome.exit == ExitCode::Done {
+        return format!("Run {run}: no step is known to have left anything.\n");
+    }
+    let count = |state: StepState| outcome.steps.iter().filter(|(_, ended)| *ended == state).count();
+    let mut text =
+        format!("Run {run}: {} of {} steps undone", count(StepState::Reverted), outcome.steps.len());
+    for (state, word) in [
+        (StepState::Accepted, "accepted as they are"),
+        (StepState::Conflict, "with conflicts"),
+        (StepState::Stuck, "stuck"),
+    ] {
+        if count(state) > 0 {
+            text.push_str(&format!(", {} {word}", count(state)));
+        }
+    }
+    text.push_str(".\n");
+    if outcome.given_up > 0 {
+        text.push_str(&format!(
+            "  {} of them may still be there: the journal is damaged, and nobody can tell what they did. Look for \
+             `chaos_*` schemas and tables on the targets of the run.\n",
+            outcome.given_up
+        ));
+    }
+    if outcome.exit == ExitCode::LeftBehind
+        && let Ok(report) = history::report(engine.state(), run)
+    {
+        text.push_str(&report.to_text(chaos_engine::report::Ink::Plain));
+    }
+    text
+}
+
+fn object(outcome: &RecoverOutcome) -> Value {
+    let steps: Vec<Value> =
+        outcome.steps.iter().map(|(step, state)| json!({"id": step, "state": state})).collect();
+    json!({"run_id": outcome.run, "exit_code": outcome.exit.code(), "steps": steps})
+}

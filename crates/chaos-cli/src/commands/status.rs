@@ -1,0 +1,89 @@
+//! `chaos status`: is anything left anywhere?
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use chaos_core::ExitCode;
+use chaos_engine::EngineOptions;
+use chaos_engine::events::Silent;
+use chaos_engine::report::{StatusReport, UnresolvedReport, UnresolvedState, plain};
+
+use super::history::report;
+use crate::args::Global;
+use crate::codes::Code;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Tells which runs are not over.
+///
+/// # Errors
+/// What kept it from that, with its code.
+pub fn run(global: &Global, output: &Output) -> Result<ExitCode, CliError> {
+    let state = super::state_dir(global)?;
+    let engine = super::engine(state, Arc::new(Silent), EngineOptions::default());
+    let survey = engine.survey()?;
+    let mut errors: Vec<CliError> = survey.unreadable.into_iter().map(CliError::from).collect();
+    let mut runs = Vec::new();
+    for unresolved in &survey.unresolved {
+        match report(engine.state(), &unresolved.run) {
+            Ok(report) => runs.push(UnresolvedReport::new(unresolved, &report)),
+            Err(error) => errors.push(error),
+        }
+    }
+    // Nobody knows what a run has left whose journal cannot be read.
+    let mut status = StatusReport::new(runs);
+    status.clean &= errors.is_empty();
+    output.result(|| text(&status), &status)?;
+    errors.iter().for_each(|error| output.say_error(error));
+    Ok(if status.clean { ExitCode::Done } else { ExitCode::LeftBehind })
+}
+
+fn text(status: &StatusReport) -> String {
+    if status.clean {
+        return "Clean: no run has left anything.\n".to_owned();
+    }
+    let mut text = String::new();
+    for run in &status.runs {
+        push_run(&mut text, run);
+    }
+    text
+}
+
+fn push_run(text: &mut String, run: &UnresolvedReport) {
+    let state = match (run.state, run.pid) {
+        (UnresolvedState::Running, Some(pid)) => format!("at work, process {pid}"),
+        (UnresolvedState::Running, None) => "at work".to_owned(),
+        (UnresolvedState::Died, _) => "its process died".to_owned(),
+        (UnresolvedState::LeftBehind, _) => "ended, and left something".to_owned(),
+    };
+    // Writing into a String cannot fail, here and below.
+    let _ = writeln!(text, "Run {}: {state}", run.run_id);
+    for damage in &run.journal_damage {
+        let _ = writeln!(text, "  journal damaged: {}", plain(damage));
+    }
+    for step in &run.open_steps {
+        let _ = writeln!(
+            text,
+            "  {:>3}  {}  {}  {}",
+            step.id,
+            plain(&step.fault),
+            step.state,
+            plain(&step.summary)
+        );
+        let _ = writeln!(text, "       on {}", plain(&step.target));
+        if step.conflicts_total > 0 {
+            let (count, code) = (step.conflicts_total, Code::Conflict.name());
+            let _ = writeln!(
+                text,
+                "       changed by somebody else and left as it is: {count}; see `chaos explain {code}`"
+            );
+        }
+        if let Some(error) = &step.undo_error {
+            let (error, code) = (plain(error), Code::Stuck.name());
+            let _ = writeln!(text, "       undo failed: {error}; see `chaos explain {code}`");
+        }
+    }
+    if run.state != UnresolvedState::Running {
+        let _ = writeln!(text, "  undo it with `chaos recover {}`", run.run_id);
+    }
+}

@@ -1,0 +1,134 @@
+//! What a dry run prints: every step with its undo, what ends it without us, and how much it touches.
+
+use std::fmt::Write;
+
+use chaos_core::{ExperimentPlan, Plan, PlannedStep, Quantity, Rope, StepFacts, TargetIdentity};
+use chaos_engine::report::{duration_words, plain};
+use chaos_policy::Refusal;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A plan for programs. Unlike the plan in the journal it holds no handles, only what a reader decides by.
+#[derive(Serialize, JsonSchema)]
+pub struct PlanReport {
+    /// The number of this contract.
+    schema_version: u32,
+    /// The seed that makes the same choices again.
+    seed: u64,
+    /// Whether policy lets it run.
+    approved: bool,
+    /// What policy has against it.
+    #[schemars(with = "Vec<Value>")]
+    refusals: Vec<Refusal>,
+    /// The experiments in order.
+    experiments: Vec<ExperimentReport>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ExperimentReport {
+    name: String,
+    hold_ms: u64,
+    parallel: bool,
+    #[schemars(with = "Value")]
+    target: TargetIdentity,
+    steps: Vec<StepReport>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct StepReport {
+    id: u32,
+    fault: String,
+    summary: String,
+    #[serde(flatten)]
+    #[schemars(with = "Value")]
+    facts: StepFacts,
+}
+
+impl PlanReport {
+    /// Takes what a reader decides by.
+    pub fn new(plan: &Plan, refusals: &[Refusal]) -> Self {
+        Self {
+            schema_version: 1,
+            seed: plan.seed,
+            approved: refusals.is_empty(),
+            refusals: refusals.to_vec(),
+            experiments: plan.experiments.iter().map(experiment_report).collect(),
+        }
+    }
+}
+
+fn experiment_report(experiment: &ExperimentPlan) -> ExperimentReport {
+    let step = |step: &PlannedStep| StepReport {
+        id: step.id.0,
+        fault: step.fault.clone(),
+        summary: step.summary.clone(),
+        facts: step.facts.clone(),
+    };
+    ExperimentReport {
+        name: experiment.name.clone(),
+        hold_ms: milliseconds(experiment),
+        parallel: experiment.parallel,
+        target: experiment.target.identity.clone(),
+        steps: experiment.steps.iter().map(step).collect(),
+    }
+}
+
+fn milliseconds(experiment: &ExperimentPlan) -> u64 {
+    u64::try_from(experiment.hold.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns a plan for people.
+pub fn render(plan: &Plan) -> String {
+    let mut text = String::new();
+    let steps: usize = plan.experiments.iter().map(|experiment| experiment.steps.len()).sum();
+    // Writing into a String cannot fail, here and below.
+    let _ = writeln!(text, "Plan: {} experiments, {steps} steps, seed {}", plan.experiments.len(), plan.seed);
+    for experiment in &plan.experiments {
+        let identity = &experiment.target.identity;
+        let side = if experiment.parallel { ", side by side" } else { "" };
+        let _ = writeln!(text, "\nExperiment {}", plain(&experiment.name));
+        let _ = writeln!(text, "  Target  {}, {}", plain(&identity.product), plain(&identity.label));
+        let _ = writeln!(text, "  Hold    {}{side}", duration_words(milliseconds(experiment)));
+        if experiment.steps.is_empty() {
+            let _ = writeln!(text, "  No steps: the faults found nothing to do.");
+        }
+        for step in &experiment.steps {
+            let _ = writeln!(text, "  {:>3}  {}: {}", step.id, plain(&step.fault), plain(&step.summary));
+            let _ = writeln!(text, "       undo:       {}", plain(&step.facts.undo));
+            let _ = writeln!(text, "       without us: {}", rope_words(step.facts.rope));
+            let _ = writeln!(text, "       touches:    {}", quantity_words(&step.facts.quantity));
+        }
+    }
+    text.push_str("\nDry run: nothing was changed.\n");
+    text
+}
+
+/// Returns what ends a fault when we never come back.
+pub fn rope_words(rope: Rope) -> &'static str {
+    match rope {
+        Rope::EndsByItself => "it has no lasting effect",
+        Rope::OnTarget { survives_reboot: true } => "a deadline on the target ends it, also after a reboot",
+        Rope::OnTarget { survives_reboot: false } => {
+            "a deadline on the target ends it, but not after a reboot"
+        }
+        Rope::ServerLimit => "a limit of the server ends it",
+        Rope::None => "it lasts until the guardian or `chaos recover` undoes it",
+    }
+}
+
+fn quantity_words(quantity: &Quantity) -> String {
+    let units = [
+        (quantity.rows, "row"),
+        (quantity.tables, "table"),
+        (quantity.connections, "connection"),
+        (quantity.hosts, "host"),
+        (quantity.pods, "pod"),
+    ];
+    let words: Vec<String> = units
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if words.is_empty() { "nothing that is counted".to_owned() } else { words.join(", ") }
+}

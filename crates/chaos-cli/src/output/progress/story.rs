@@ -1,0 +1,122 @@
+//! What happens in a run, in the words of the live view.
+
+use std::collections::HashMap;
+
+use chaos_core::{Effect, Plan, RecordBody, StepId};
+use chaos_engine::report::{duration_words, effect_words, plain};
+
+/// Remembers names, so that later events can be told with them.
+#[derive(Debug, Default)]
+pub struct Story {
+    experiments: Vec<Chapter>,
+    steps: HashMap<StepId, String>,
+}
+
+#[derive(Debug)]
+struct Chapter {
+    name: String,
+    target: String,
+    steps: usize,
+    hold: u64,
+}
+
+impl Story {
+    /// Returns the line for one thing that happened; `None` for what only the journal cares about.
+    pub fn line(&mut self, body: &RecordBody) -> Option<String> {
+        match body {
+            RecordBody::Planned { plan } => {
+                self.learn(plan);
+                None
+            }
+            RecordBody::ExperimentStarted { experiment } => {
+                let chapter = self.experiments.get(*experiment)?;
+                Some(format!(
+                    "experiment `{}` ({} of {}) on {}: {} steps, hold {}",
+                    chapter.name,
+                    experiment + 1,
+                    self.experiments.len(),
+                    chapter.target,
+                    chapter.steps,
+                    duration_words(chapter.hold),
+                ))
+            }
+            RecordBody::Intended { planned, .. } => {
+                self.steps.insert(planned.id, plain(&planned.fault));
+                Some(format!("{}: {}", self.step(planned.id), plain(&planned.summary)))
+            }
+            RecordBody::Injected { step, effect } => {
+                Some(format!("{}: injected{}", self.step(*step), tail(effect)))
+            }
+            RecordBody::Failed { step, error, .. } => {
+                Some(format!("{}: failed to {}", self.step(*step), plain(error)))
+            }
+            RecordBody::Measured { step, effect } => {
+                Some(format!("{}: measured{}", self.step(*step), tail(effect)))
+            }
+            RecordBody::HoldStarted { experiment } => Some(format!("hold for {}", self.hold(*experiment))),
+            RecordBody::RollbackStarted { reason, .. } => Some(format!("rolling back: {}", plain(reason))),
+            RecordBody::Reverted { step, reverted } => {
+                let conflicts = match reverted.conflicts_total {
+                    0 => String::new(),
+                    count => format!("; changed by somebody else and left as it is: {count}"),
+                };
+                Some(format!(
+                    "{}: undone and read back{}{conflicts}",
+                    self.step(*step),
+                    tail(&reverted.effect)
+                ))
+            }
+            RecordBody::RevertFailed { step, attempt, error } => {
+                Some(format!("{}: attempt {attempt} to undo it failed: {}", self.step(*step), plain(error)))
+            }
+            RecordBody::Stuck { step, error, .. } => {
+                Some(format!("{}: its undo is given up for now: {}", self.step(*step), plain(error)))
+            }
+            RecordBody::Accepted { step } => Some(format!("{}: conflicts accepted", self.step(*step))),
+            RecordBody::DamageAccepted => Some("the damage of the journal is accepted".to_owned()),
+            RecordBody::Opened { .. }
+            | RecordBody::GuardianStarted { .. }
+            | RecordBody::Armed { .. }
+            | RecordBody::Disarmed { .. }
+            | RecordBody::ExperimentEnded { .. }
+            | RecordBody::Closed { .. } => None,
+        }
+    }
+
+    /// Returns how a step is called: `step 1 (db.insert_load)`.
+    pub fn step(&self, step: StepId) -> String {
+        match self.steps.get(&step) {
+            Some(fault) => format!("step {step} ({fault})"),
+            None => format!("step {step}"),
+        }
+    }
+
+    /// Returns how long an experiment is held, in words.
+    pub fn hold(&self, experiment: usize) -> String {
+        self.experiments.get(experiment).map_or_else(String::new, |chapter| duration_words(chapter.hold))
+    }
+
+    /// Returns how long an experiment is held, in milliseconds.
+    pub fn hold_ms(&self, experiment: usize) -> u64 {
+        self.experiments.get(experiment).map_or(0, |chapter| chapter.hold)
+    }
+
+    fn learn(&mut self, plan: &Plan) {
+        for experiment in &plan.experiments {
+            self.experiments.push(Chapter {
+                name: plain(&experiment.name),
+                target: plain(&experiment.target.identity.label),
+                steps: experiment.steps.len(),
+                hold: u64::try_from(experiment.hold.as_millis()).unwrap_or(u64::MAX),
+            });
+            self.steps.extend(experiment.steps.iter().map(|step| (step.id, plain(&step.fault))));
+        }
+    }
+}
+
+fn tail(effect: &Effect) -> String {
+    match effect_words(effect) {
+        words if words.is_empty() => words,
+        words => format!(" ({words})"),
+    }
+}

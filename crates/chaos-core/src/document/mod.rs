@@ -1,0 +1,140 @@
+//! Documents that people write: YAML with positions, read strictly, and mistakes shown where they are.
+//!
+//! The only place that knows the YAML library. [`Document::load`] reads a file and nothing else in this crate does I/O
+//! (but for `file:` references in [`reference`]): a document and its bounds belong together, and a caller that has the
+//! text already uses [`Document::parse`].
+
+mod explain;
+mod mask;
+mod node;
+mod parse;
+mod problem;
+mod read;
+pub mod reference;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use explain::{closest, suggest};
+pub use mask::mask;
+pub use node::{Content, Entry, Node, Segment, Span, path_text};
+pub use parse::{DEPTH_MAX, VALUES_MAX};
+pub use problem::Problem;
+use problem::Shown;
+pub use reference::{ReferenceError, resolve};
+
+/// How large a file may be. The largest file of ours that makes sense has some hundred kilobytes.
+pub const SIZE_MAX: u64 = 4 * 1024 * 1024;
+
+/// A YAML document, with its name and text for errors.
+#[derive(Clone)]
+pub struct Document {
+    root: Node,
+    shown: Arc<Shown>,
+}
+
+impl Document {
+    /// Reads a file. A regular file that is too large is refused before it is read.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than [`SIZE_MAX`], or is not one YAML document.
+    pub fn load(path: &Path) -> Result<Self, Problem> {
+        let name = path.display().to_string();
+        let bytes = read_bounded(path).map_err(|message| Problem::of_file(&name, message))?;
+        Self::parse_bytes(&name, bytes)
+    }
+
+    /// Reads text; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it is too large or not one YAML document.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problem> {
+        if text.len() as u64 > SIZE_MAX {
+            return Err(Problem::of_file(name, too_large()));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some(place) =
+            text.find(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))
+        {
+            return Err(Problem::of_file(name, not_text(text.as_bytes(), place)));
+        }
+        let shown = Shown::new(name, text);
+        let root = parse::tree(text).map_err(|trouble| {
+            let mut problem = Problem::at(&shown, trouble.span, trouble.label, &trouble.message);
+            if let Some((span, label)) = trouble.other {
+                problem = problem.also(span, label);
+            }
+            match trouble.help {
+                Some(help) => problem.help(help),
+                None => problem,
+            }
+        })?;
+        Ok(Self { root, shown })
+    }
+
+    fn parse_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, Problem> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(name, &text),
+            Err(error) => {
+                let place = error.utf8_error().valid_up_to();
+                let message = match error.as_bytes() {
+                    [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is UTF-16, but must be UTF-8".to_owned(),
+                    bytes => not_text(bytes, place),
+                };
+                Err(Problem::of_file(name, message))
+            }
+        }
+    }
+
+    /// Returns the value that the document is.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Returns the name of the file.
+    pub fn name(&self) -> &str {
+        &self.shown.name
+    }
+
+    /// Makes a problem at a place of this document; `label` is the word at the caret.
+    pub fn problem(&self, span: Span, label: &str, message: impl AsRef<str>) -> Problem {
+        Problem::at(&self.shown, span, label, message.as_ref())
+    }
+}
+
+impl std::fmt::Debug for Document {
+    // Without the tree, which holds secrets as they were written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").field("name", &self.shown.name).finish_non_exhaustive()
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("the file cannot be read: {error}");
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err("this is a directory, not a file".to_owned());
+    }
+    if metadata.len() > SIZE_MAX {
+        return Err(too_large());
+    }
+    // A pipe or a growing file has no length to trust, so the reading itself is bounded too.
+    let mut bytes = Vec::new();
+    file.by_ref().take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > SIZE_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {} MiB", SIZE_MAX / 1024 / 1024)
+}
+
+fn not_text(bytes: &[u8], place: usize) -> String {
+    let line = bytes[..place].iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("this is not a text file: line {line} holds the byte 0x{:02x}", bytes[place])
+}
+
+#[cfg(test)]
+mod tests;

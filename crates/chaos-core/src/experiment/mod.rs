@@ -1,0 +1,130 @@
+//! The file in which a person writes experiments, read strictly.
+//!
+//! Everything that can be checked without a connection is checked here, all mistakes at once, each with its place. The
+//! file speaks of *skills*; from here on they are faults.
+
+mod duration;
+mod schema;
+mod shape;
+mod validate;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::context::ResourceFilter;
+use crate::document::{Document, Node, Problem, Segment, resolve};
+use crate::erased::Catalog;
+
+pub use duration::{HOLD_MAX, parse_hold};
+pub use schema::schema;
+pub use validate::{COUNT_MAX, NAME_MAX, PARTS_MAX, TargetWord, target_word};
+
+/// A file of experiments that passed every check.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    document: Document,
+    /// The experiments, in the order of the file.
+    pub experiments: Vec<ExperimentSpec>,
+}
+
+/// One experiment as a person asked for it.
+#[derive(Debug, Clone)]
+pub struct ExperimentSpec {
+    /// Its place in the file, from 0.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// The kind of target: `database`.
+    pub target: String,
+    /// How to reach the target, as written: references are not resolved.
+    pub target_config: Value,
+    /// How long the faults are held.
+    pub hold: Duration,
+    /// Whether the faults are injected side by side.
+    pub parallel: bool,
+    /// Which resources may be touched.
+    pub filter: ResourceFilter,
+    /// The faults, in order.
+    pub uses: Vec<FaultUse>,
+}
+
+/// One use of a fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultUse {
+    /// The fault: `db.insert_load`.
+    pub fault: String,
+    /// Its parameters, as the fault takes them.
+    pub params: Value,
+    /// How many times it is done.
+    pub count: u32,
+}
+
+/// Reads and checks a file of experiments.
+///
+/// # Errors
+/// Every problem that could be found.
+pub fn load(path: &Path, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
+    let document = Document::load(path).map_err(|problem| vec![problem])?;
+    let experiments = validate::experiments(&document, catalog)?;
+    Ok(Loaded { document, experiments })
+}
+
+/// Checks experiments that are text; `name` is what errors call it.
+///
+/// # Errors
+/// Every problem that could be found.
+pub fn parse(name: &str, text: &str, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
+    let document = Document::parse(name, text).map_err(|problem| vec![problem])?;
+    let experiments = validate::experiments(&document, catalog)?;
+    Ok(Loaded { document, experiments })
+}
+
+impl Loaded {
+    /// Returns the `target_config` of the experiment at `index` with its references resolved. It may hold secrets.
+    ///
+    /// # Errors
+    /// When a reference cannot be resolved; the problem shows where it stands.
+    pub fn resolve_config(
+        &self,
+        index: usize,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Value, Problem> {
+        let config = &self.experiments[index].target_config;
+        let node = self.document.root().at(&config_path(index));
+        resolve(config, env).map_err(|error| self.document.reference_problem(node, &error))
+    }
+
+    /// Makes a problem of the target of the experiment at `index`: it cannot be reached.
+    pub fn config_problem(&self, index: usize, message: &str) -> Problem {
+        self.problem_at(&config_path(index), message)
+    }
+
+    /// Makes a problem of one use of a fault, both places from 0: its preflight failed.
+    pub fn use_problem(&self, index: usize, fault_use: usize, message: &str) -> Problem {
+        let mut path = experiment_path(index);
+        path.extend([Segment::Key("skills".to_owned()), Segment::Index(fault_use)]);
+        self.problem_at(&path, message)
+    }
+
+    fn problem_at(&self, path: &[Segment], message: &str) -> Problem {
+        let root: &Node = self.document.root();
+        self.document.problem(root.span_at(path), "here", message)
+    }
+}
+
+fn experiment_path(index: usize) -> Vec<Segment> {
+    vec![Segment::Key("experiments".to_owned()), Segment::Index(index)]
+}
+
+fn config_path(index: usize) -> Vec<Segment> {
+    let mut path = experiment_path(index);
+    path.push(Segment::Key("target_config".to_owned()));
+    path
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

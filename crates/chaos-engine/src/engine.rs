@@ -1,0 +1,78 @@
+//! The engine as the surfaces see it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chaos_core::{Catalog, Clock};
+use serde_json::Value;
+
+use crate::events::EventSink;
+use crate::state_dir::StateDir;
+
+/// What may be chosen about how the engine works. The defaults are right for people.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The program to start as guardian, with `__guardian` as its only argument; `None`: no guardian.
+    pub guardian: Option<PathBuf>,
+    /// Start over a target even when an earlier run has left something there.
+    pub over_dirty: bool,
+    /// The longest that connecting and preparing one experiment may take.
+    pub prepare_max: Duration,
+    /// The longest that one inject may take. Inserting a hundred million rows takes minutes.
+    pub inject_max: Duration,
+    /// How long a step is tried to be undone while its target does not answer, before it is called stuck.
+    pub rollback_patience: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            guardian: None,
+            over_dirty: false,
+            prepare_max: Duration::from_secs(300),
+            inject_max: Duration::from_secs(3600),
+            rollback_patience: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Reads configurations again, for a recovery. The surface that read them first knows how.
+pub trait ConfigLoader: Send + Sync + 'static {
+    /// Returns the resolved `target_config` of the experiment at place `index` of `file`, or of the one called `name` when
+    /// the file was changed since. Where the journal has lost the name, the place decides: an undo never touches a
+    /// target that is not the one of the run. The error is a clause: why it cannot be had, without secrets.
+    fn load(&self, file: &Path, index: usize, name: Option<&str>) -> Result<Value, String>;
+
+    /// Resolves the references (`${VAR}`, `file:`) of a configuration that a journal kept.
+    fn resolve(&self, config: &Value) -> Result<Value, String>;
+}
+
+/// Runs experiments and undoes them.
+pub struct Engine {
+    pub(crate) catalog: Catalog,
+    pub(crate) state: StateDir,
+    pub(crate) events: Arc<dyn EventSink>,
+    pub(crate) loader: Arc<dyn ConfigLoader>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: EngineOptions,
+}
+
+impl Engine {
+    /// Makes an engine over everything that `catalog` can do, with its journals in `state`.
+    pub fn new(
+        catalog: Catalog,
+        state: StateDir,
+        events: Arc<dyn EventSink>,
+        loader: Arc<dyn ConfigLoader>,
+        clock: Arc<dyn Clock>,
+        options: EngineOptions,
+    ) -> Self {
+        Self { catalog, state, events, loader, clock, options }
+    }
+
+    /// Returns where the journals are.
+    pub fn state(&self) -> &StateDir {
+        &self.state
+    }
+}

@@ -1,0 +1,240 @@
+//! Writes a journal. Every record is durable before the call returns.
+//!
+//! The file has a thread of its own: a commit never blocks the runtime, and a cancelled future never cancels a commit.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use chaos_core::crash::crash_point;
+use chaos_core::erased::BoxFuture;
+use chaos_core::{Clock, Record, RecordBody};
+use tokio::sync::oneshot;
+
+use super::format::encode;
+use super::reader::{JournalContents, read};
+use super::{Journal, JournalError};
+
+/// A journal in a file.
+pub struct FileJournal {
+    requests: mpsc::Sender<Request>,
+    path: PathBuf,
+}
+
+enum Request {
+    Append { body: Box<RecordBody>, done: oneshot::Sender<Result<(), JournalError>> },
+    Close { done: oneshot::Sender<()> },
+}
+
+impl FileJournal {
+    /// Creates the journal of a new run, makes its name durable, and keeps `reserve` bytes of disk for its later records.
+    ///
+    /// # Errors
+    /// When a file is there already, or cannot be made durable or reserved.
+    pub fn create(path: &Path, reserve: u64, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let tail = Tail { file, path: path.to_owned(), len: 0, next_seq: 1 };
+        let prepared = tail.reserve(reserve).and_then(|()| sync_directory(path));
+        if let Err(source) = prepared {
+            // Nothing was done yet, so an empty journal would only be litter.
+            let _ = std::fs::remove_file(path);
+            return Err(failed(source));
+        }
+        Ok(Self::start(tail, clock))
+    }
+
+    /// Opens the journal of a dead run to go on with it, in place of its torn tail. The caller holds the lock of the run.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn reopen(path: &Path, clock: Arc<dyn Clock>) -> Result<(Self, JournalContents), JournalError> {
+        let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
+        let contents = read(path).map_err(failed)?;
+        let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        // A torn tail is written over and not cut: cutting would give the reserved space behind it back.
+        let tail =
+            Tail { file, path: path.to_owned(), len: contents.intact_len, next_seq: contents.next_seq };
+        Ok((Self::start(tail, clock), contents))
+    }
+
+    /// Returns where the journal is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives reserved space back and closes the file. Returns when nothing of it can touch the file any more, so that the
+    /// lock of the run can be given up.
+    pub async fn close(self) {
+        let (done, answer) = oneshot::channel();
+        if self.requests.send(Request::Close { done }).is_ok() {
+            // An error means that the thread has ended, which is what we wait for.
+            let _ = answer.await;
+        }
+    }
+
+    fn start(mut tail: Tail, clock: Arc<dyn Clock>) -> Self {
+        let (requests, inbox) = mpsc::channel::<Request>();
+        let path = tail.path.clone();
+        std::thread::spawn(move || {
+            // Ends when the journal is closed or dropped, after every request before that is answered.
+            for request in inbox {
+                match request {
+                    Request::Append { body, done } => {
+                        let result = tail.commit(&Record { at: clock.now(), body: *body });
+                        // The asker may have been cancelled. The record is durable all the same.
+                        let _ = done.send(result);
+                    }
+                    Request::Close { done } => {
+                        tail.trim();
+                        // As above: nobody needs to wait for it.
+                        let _ = done.send(());
+                        return;
+                    }
+                }
+            }
+        });
+        Self { requests, path }
+    }
+}
+
+impl Journal for FileJournal {
+    fn append(&self, body: RecordBody) -> BoxFuture<'_, Result<(), JournalError>> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Append { body: Box::new(body), done });
+        Box::pin(async move {
+            sent.map_err(|_| JournalError::Closed)?;
+            answer.await.map_err(|_| JournalError::Closed)?
+        })
+    }
+}
+
+/// The end of the file, where records are added.
+struct Tail {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    next_seq: u64,
+}
+
+impl Tail {
+    fn commit(&mut self, record: &Record) -> Result<(), JournalError> {
+        let kind = kind_of(&record.body);
+        crash_point(&format!("journal.{kind}.before"));
+        let line = encode(self.next_seq, record).map_err(|error| self.failed(error.into()))?;
+        // After a failed write the next record is written over the half line. What sticks out behind it has no line feed
+        // and reads as a torn tail, or is one damaged line that makes a recovery careful.
+        self.write(&line, kind).map_err(|source| self.failed(source))?;
+        self.len += line.len() as u64;
+        self.next_seq += 1;
+        crash_point(&format!("journal.{kind}.after"));
+        Ok(())
+    }
+
+    fn write(&mut self, line: &[u8], kind: &str) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.len))?;
+        let (head, rest) = line.split_at(line.len() / 2);
+        self.file.write_all(head)?;
+        crash_point(&format!("journal.{kind}.torn"));
+        self.file.write_all(rest)?;
+        self.file.sync_data()
+    }
+
+    /// Keeps blocks behind the end of the file, without changing its length.
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        use nix::fcntl::{FallocateFlags, fallocate};
+        let length = i64::try_from(bytes).map_err(io::Error::other)?;
+        match fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
+            Ok(()) => Ok(()),
+            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENOSYS) => {
+                tracing::warn!(path = %self.path.display(), "This file system cannot reserve space for the rollback's records.");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives reserved blocks back at the end.
+    fn trim(&self) {
+        if let Err(error) = self.file.set_len(self.len) {
+            tracing::warn!(%error, path = %self.path.display(), "Reserved space could not be given back.");
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> JournalError {
+        JournalError::Write { path: self.path.clone(), source: Arc::new(source) }
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn kind_of(body: &RecordBody) -> &'static str {
+    match body {
+        RecordBody::Opened { .. } => "opened",
+        RecordBody::Planned { .. } => "planned",
+        RecordBody::GuardianStarted { .. } => "guardian_started",
+        RecordBody::ExperimentStarted { .. } => "experiment_started",
+        RecordBody::Intended { .. } => "intended",
+        RecordBody::Armed { .. } => "armed",
+        RecordBody::Injected { .. } => "injected",
+        RecordBody::Failed { .. } => "failed",
+        RecordBody::Measured { .. } => "measured",
+        RecordBody::HoldStarted { .. } => "hold_started",
+        RecordBody::RollbackStarted { .. } => "rollback_started",
+        RecordBody::Reverted { .. } => "reverted",
+        RecordBody::RevertFailed { .. } => "revert_failed",
+        RecordBody::Stuck { .. } => "stuck",
+        RecordBody::Disarmed { .. } => "disarmed",
+        RecordBody::Accepted { .. } => "accepted",
+        RecordBody::DamageAccepted => "damage_accepted",
+        RecordBody::ExperimentEnded { .. } => "experiment_ended",
+        RecordBody::Closed { .. } => "closed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chaos_core::{StepId, SystemClock};
+
+    use super::*;
+
+    fn armed(step: u32) -> RecordBody {
+        RecordBody::Armed { step: StepId(step) }
+    }
+
+    #[tokio::test]
+    async fn a_journal_goes_on_in_place_of_its_torn_tail() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        let journal = FileJournal::create(&path, 64 * 1024, Arc::new(SystemClock)).unwrap();
+        journal.append(armed(1)).await.unwrap();
+        drop(journal);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"seq\":2,\"le").unwrap();
+
+        let (journal, contents) = FileJournal::reopen(&path, Arc::new(SystemClock)).unwrap();
+        assert_eq!(contents.torn_bytes, 12);
+        journal.append(armed(2)).await.unwrap();
+        let contents = read(&path).unwrap();
+        let bodies: Vec<_> = contents.records.into_iter().map(|record| record.body).collect();
+        assert_eq!(bodies, [armed(1), armed(2)]);
+    }
+
+    #[tokio::test]
+    async fn a_journal_is_private_and_never_overwrites_another() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        let _journal = FileJournal::create(&path, 0x1000, Arc::new(SystemClock)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(FileJournal::create(&path, 0x1000, Arc::new(SystemClock)).is_err());
+    }
+}

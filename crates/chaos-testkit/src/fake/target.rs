@@ -1,0 +1,99 @@
+//! A connection to a world in memory.
+
+use chaos_core::{
+    Connector, DiscoverFilter, Failure, FaultError, Inventory, InventoryTable, NameKind, Target,
+    TargetIdentity, TargetName,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::FakeWorld;
+
+/// A connection to a [`FakeWorld`].
+#[derive(Debug, Clone)]
+pub struct FakeTarget {
+    /// The world behind it.
+    pub world: FakeWorld,
+    identity: TargetIdentity,
+}
+
+impl FakeTarget {
+    /// Connects.
+    pub fn new(world: FakeWorld) -> Self {
+        let identity = TargetIdentity {
+            product: "Fake 1".to_owned(),
+            label: format!("fake://{}", world.name()),
+            fingerprint: format!("fake/{}", world.name()),
+            names: vec![TargetName::new(NameKind::Database, world.name())],
+        };
+        Self { world, identity }
+    }
+}
+
+impl Target for FakeTarget {
+    fn identity(&self) -> &TargetIdentity {
+        &self.identity
+    }
+
+    async fn discover(&self, filter: &DiscoverFilter) -> Result<Inventory, FaultError> {
+        let names = self.world.names().await;
+        let cells: Vec<String> = names.into_iter().filter(|name| filter.resources.allows(name)).collect();
+        let rows = cells.iter().map(|name| vec![name.clone()]).collect();
+        let table = InventoryTable { title: "Cells".to_owned(), columns: vec!["name"], rows };
+        Ok(Inventory { tables: vec![table], data: json!({ "cells": cells }) })
+    }
+}
+
+/// Connects to worlds by name: `target: fake`.
+#[derive(Debug, Default)]
+pub struct FakeConnector {
+    worlds: Vec<FakeWorld>,
+}
+
+/// How to reach a world.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FakeConfig {
+    /// Its name.
+    pub world: String,
+    /// Anything at all; a secret.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+impl FakeConnector {
+    /// Knows the way to `worlds`.
+    pub fn new(worlds: Vec<FakeWorld>) -> Self {
+        Self { worlds }
+    }
+}
+
+impl Connector for FakeConnector {
+    type Target = FakeTarget;
+    type Config = FakeConfig;
+
+    const KIND: &'static str = "fake";
+
+    async fn connect(&self, config: FakeConfig) -> Result<FakeTarget, FaultError> {
+        let found = self.worlds.iter().find(|world| world.name == config.world);
+        let world = found.ok_or_else(|| {
+            FaultError::Unreachable(Failure::new(format!("find the world `{}`", config.world)))
+        })?;
+        world.fuse.alive().await;
+        let mut state = world.state();
+        if state.refusals > 0 {
+            state.refusals -= 1;
+            return Err(FaultError::Unreachable(Failure::new(format!("connect to `{}`", config.world))));
+        }
+        Ok(FakeTarget::new(world.clone()))
+    }
+
+    fn redact(&self, config: &Value) -> Value {
+        let mut config = config.clone();
+        if let Some(config) = config.as_object_mut() {
+            config.shift_remove("password");
+        }
+        config
+    }
+}
