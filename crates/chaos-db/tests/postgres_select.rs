@@ -271,7 +271,7 @@ async fn what_cannot_be_read_is_refused_before_anything_runs() {
     assert!(matches!(error, FaultError::Preflight(_)), "{error:?}");
     assert!(error.chain().contains("row security"), "{}", error.chain());
     assert!(error.chain().contains("no right to SELECT on `public.\"Order\"`"), "{}", error.chain());
-    let error = prepare(&weak, json!({"tables": ["empty"], "connections": 100})).await.unwrap_err();
+    let error = prepare(&weak, json!({"tables": ["empty"], "connections": 200})).await.unwrap_err();
     assert!(error.chain().contains("connections are free"), "{}", error.chain());
     drop(weak);
     scratch.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
