@@ -257,7 +257,7 @@ async fn broken_connections_are_opened_again_and_counted() {
 async fn what_cannot_be_read_is_refused_before_anything_runs() {
     let role = format!("a_select_{}", std::process::id());
     let sql = format!(
-        "{SHOP}; CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT SELECT ON users TO {role}; \
+        "{SHOP}; CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT 20; GRANT SELECT ON users TO {role}; \
         ALTER TABLE users ENABLE ROW LEVEL SECURITY"
     );
     let Some(scratch) = Scratch::new(&sql).await else { return };
@@ -271,7 +271,7 @@ async fn what_cannot_be_read_is_refused_before_anything_runs() {
     assert!(matches!(error, FaultError::Preflight(_)), "{error:?}");
     assert!(error.chain().contains("row security"), "{}", error.chain());
     assert!(error.chain().contains("no right to SELECT on `public.\"Order\"`"), "{}", error.chain());
-    let error = prepare(&weak, json!({"tables": ["empty"], "connections": 200})).await.unwrap_err();
+    let error = prepare(&weak, json!({"tables": ["empty"], "connections": 20})).await.unwrap_err();
     assert!(error.chain().contains("connections are free"), "{}", error.chain());
     drop(weak);
     scratch.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;

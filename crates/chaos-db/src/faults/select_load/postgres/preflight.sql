@@ -30,7 +30,14 @@ UNION ALL
 SELECT format('%s connections are free, and the load with its undo needs %s', free.n, $3::bigint),
        'choose fewer `connections`, so that the application keeps its own'
 FROM (
-    SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
-           - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS n
+    -- A role or a database may have a limit of its own below the server's; -1 means none.
+    SELECT least(
+        current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
+            - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+        (SELECT nullif(r.rolconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user)
+         FROM pg_roles r WHERE r.rolname = current_user),
+        (SELECT nullif(d.datconnlimit, -1) - (SELECT count(*) FROM pg_stat_activity a WHERE a.datname = d.datname)
+         FROM pg_database d WHERE d.datname = current_database())
+    ) AS n
 ) AS free
 WHERE free.n < $3::bigint
