@@ -80,5 +80,7 @@ FROM part JOIN pg_locks l ON l.locktype = 'relation' AND l.relation = part.oid
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 LEFT JOIN pg_stat_activity s ON s.pid = l.pid
 WHERE l.pid IS DISTINCT FROM pg_backend_pid()
+  -- A process without a role is autovacuum cutting off the empty end of a table: it lets go as soon as anybody waits.
+  AND (s.pid IS NULL OR s.usesysid IS NOT NULL)
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 LIMIT 5)
