@@ -1,0 +1,66 @@
+//! Puts a script between two marks, and finds its output between them.
+//!
+//! A login shell may print before it starts ours, a forced command may answer in its place, and a connection may be cut in
+//! the middle. The marks hold a number that nobody can guess: without the first one nothing was run, without the last one
+//! nobody knows how it ended.
+
+use chaos_core::Failure;
+
+use crate::error::HostError;
+use crate::script::Script;
+use crate::transport::Raw;
+
+/// What a script wrote between its marks.
+pub(crate) struct Framed {
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+/// Returns the text that runs `script` between the marks of `nonce`. It is one function called at the end: of a stream that
+/// was cut nothing is run.
+pub(crate) fn wrap(script: &Script, nonce: &str) -> String {
+    format!(
+        "chaos_main() {{\n{prelude}\n{body}\n}}\nprintf '\\n%s-begin\\n' {nonce}\nprintf '\\n%s-begin\\n' {nonce} >&2\n\
+         (chaos_main) </dev/null\nprintf '\\n%s-end %d\\n' {nonce} \"$?\"\nexit 0\n",
+        prelude = Script::prelude(),
+        body = script.body(),
+    )
+}
+
+/// Finds what the script wrote.
+pub(crate) fn unwrap(raw: &Raw, nonce: &str) -> Result<Framed, HostError> {
+    let begin = format!("\n{nonce}-begin\n");
+    let end = format!("\n{nonce}-end ");
+    let Some(start) = find(&raw.stdout, begin.as_bytes()) else { return Err(not_run(raw)) };
+    let output = &raw.stdout[start + begin.len()..];
+    let Some(stop) = rfind(output, end.as_bytes()) else { return Err(cut(raw)) };
+    let status = std::str::from_utf8(&output[stop + end.len()..]).ok().and_then(|text| text.trim().parse().ok());
+    let Some(status) = status else { return Err(cut(raw)) };
+    let from = find(&raw.stderr, begin.as_bytes()).map_or(0, |at| at + begin.len());
+    let stderr = String::from_utf8_lossy(&raw.stderr[from..]).trim().to_owned();
+    Ok(Framed { status, stdout: output[..stop].to_vec(), stderr })
+}
+
+fn not_run(raw: &Raw) -> HostError {
+    let said = [&raw.stderr, &raw.stdout].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+    let said: String = said.join(" ").trim().chars().take(300).collect();
+    let ended = raw.status.map_or_else(String::new, |status| format!(" (it ended with status {status})"));
+    let why = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
+    let hint = "the account needs a login that runs `/bin/sh`; forced commands and `nologin` cannot be used";
+    HostError::NotRun(Failure::new(format!("run a script{ended}")).hint(hint).source(why))
+}
+
+fn cut(raw: &Raw) -> HostError {
+    let said = String::from_utf8_lossy(&raw.stderr);
+    let said = said.trim().lines().last().unwrap_or("the connection was cut").to_owned();
+    HostError::Unreachable(Failure::new("see a script to its end").source(said))
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+fn rfind(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).rposition(|window| window == what)
+}

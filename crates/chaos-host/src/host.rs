@@ -1,0 +1,147 @@
+//! One machine, and how to act on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chaos_core::Secret;
+
+use crate::error::HostError;
+use crate::frame;
+use crate::script::Script;
+use crate::transport::{Bounds, Transport};
+
+/// Runs scripts as who logged in.
+const AS_USER: &str = "exec /bin/sh -s";
+/// Runs scripts as root where `sudo` asks for nothing.
+const SUDO: &str = "exec sudo -n /bin/sh -s";
+/// Runs scripts as root where `sudo` may ask for a password. The first line of the input is the password: `read` takes no
+/// byte more than that line. Where `sudo` asks for nothing it must not get to see it, or it would run it as a command.
+const SUDO_PASSWORD: &str = "exec /bin/sh -c 'IFS= read -r p; if sudo -n true 2>/dev/null; then exec sudo -n /bin/sh -s; \
+     else { printf \"%s\\n\" \"$p\"; cat; } | sudo -S -k -p \"\" /bin/sh -s; fi'";
+
+/// As whom scripts run.
+#[derive(Debug, Clone)]
+pub enum Become {
+    /// As who logged in.
+    Nobody,
+    /// As root through `sudo`, with a password where it asks for one.
+    Sudo(Option<Secret>),
+}
+
+/// What one script may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest it may take.
+    pub time: Duration,
+    /// The most bytes it may write.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(30), output: 4 << 20 }
+    }
+}
+
+impl Limits {
+    /// The usual ones, with another time.
+    pub fn time(time: Duration) -> Self {
+        Self { time, ..Self::default() }
+    }
+}
+
+/// What a script wrote and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The exit status.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// The last of standard error.
+    pub stderr: String,
+}
+
+/// One machine, and how to act on it. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    transport: Arc<dyn Transport>,
+    root: Become,
+}
+
+impl Host {
+    /// Acts through `transport`, as whom `root` says.
+    pub fn new(transport: Arc<dyn Transport>, root: Become) -> Self {
+        Self { transport, root }
+    }
+
+    /// Runs a script to its end, whatever its exit status.
+    ///
+    /// # Errors
+    /// When it is not known how it ended: not reached, not let in, cut off, too long, too much.
+    pub async fn run(&self, script: &Script, limits: Limits) -> Result<Output, HostError> {
+        let nonce = format!("chaos-{:032x}", rand::random::<u128>());
+        let text = frame::wrap(script, &nonce);
+        let (command, stdin) = self.dress(text);
+        let bounds = Bounds { time: limits.time, output: limits.output };
+        let raw = self.transport.exec(command, stdin, bounds).await?;
+        let framed = frame::unwrap(&raw, &nonce)?;
+        Ok(Output { status: framed.status, stdout: framed.stdout, stderr: framed.stderr })
+    }
+
+    /// Runs a script that must end with status 0. `what` completes "failed to …".
+    ///
+    /// # Errors
+    /// As [`Host::run`], and [`HostError::Failed`] for every other status.
+    pub async fn must(&self, what: &str, script: &Script, limits: Limits) -> Result<Output, HostError> {
+        let output = self.run(script, limits).await?;
+        output.expect(what)
+    }
+
+    fn dress(&self, text: String) -> (&'static str, Vec<u8>) {
+        match &self.root {
+            Become::Nobody => (AS_USER, text.into_bytes()),
+            Become::Sudo(None) => (SUDO, text.into_bytes()),
+            Become::Sudo(Some(password)) => {
+                (SUDO_PASSWORD, format!("{}\n{text}", password.expose()).into_bytes())
+            }
+        }
+    }
+}
+
+impl Output {
+    /// Returns the output where the status is 0.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] with what the script wrote to standard error.
+    pub fn expect(self, what: &str) -> Result<Self, HostError> {
+        if self.status == 0 {
+            return Ok(self);
+        }
+        let said = match self.stderr.as_str() {
+            "" => format!("status {} and no word", self.status),
+            said => said.chars().take(500).collect(),
+        };
+        Err(HostError::Failed { what: what.to_owned(), status: self.status, said })
+    }
+
+    /// Returns the values of the lines that `tell KEY` wrote.
+    pub fn told<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
+        lines(&self.stdout, key)
+    }
+
+    /// Returns the fields that `field` wrote, with what is not UTF-8 as `None`.
+    pub fn fields(&self) -> Vec<Option<String>> {
+        let mut fields: Vec<_> =
+            self.stdout.split(|byte| *byte == 0).map(|field| String::from_utf8(field.to_vec()).ok()).collect();
+        // Each field is ended by a zero byte, so what stands after the last one is none.
+        fields.pop();
+        fields
+    }
+}
+
+/// Returns the values of the lines `KEY=VALUE`.
+pub(crate) fn lines<'a>(bytes: &'a [u8], key: &str) -> impl Iterator<Item = &'a str> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let prefix = format!("{key}=");
+    text.lines().filter_map(move |line| line.strip_prefix(&prefix))
+}

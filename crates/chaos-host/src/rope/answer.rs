@@ -1,0 +1,46 @@
+//! What an undo on the machine wrote down.
+
+use crate::host::{Output, lines};
+
+/// What an undo wrote down. The undo of a fault tells:
+///
+/// - `restored=N`: how many things of ours it took back; 0 or absent when nothing of ours was there;
+/// - `conflict=WHAT|FOUND`: something that somebody else changed and that it left alone. `WHAT` is a number that the fault
+///   knows, or a name that cannot hold a line break or `|`;
+/// - `note=TEXT`: something that cannot come back and is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Whether it had been done before we asked.
+    pub already: bool,
+    /// Who did it: `deadline`, `boot`, `chaos`.
+    pub by: String,
+    /// Whether a reboot of the machine took the effect.
+    pub rebooted: bool,
+    /// Whether the rope was not there any more and had to be written again.
+    pub was_gone: bool,
+    /// How many things were taken back.
+    pub restored: u64,
+    /// What somebody else changed: what, and how it was found.
+    pub conflicts: Vec<(String, String)>,
+    /// What cannot come back.
+    pub notes: Vec<String>,
+}
+
+impl Answer {
+    pub(super) fn read(output: &Output) -> Self {
+        let first = |key| lines(&output.stdout, key).next().unwrap_or_default().to_owned();
+        let conflicts = lines(&output.stdout, "conflict").map(|line| {
+            let (what, found) = line.split_once('|').unwrap_or((line, "changed by somebody else"));
+            (what.to_owned(), found.to_owned())
+        });
+        Self {
+            already: first("already") == "1",
+            by: first("by"),
+            rebooted: first("rebooted") == "1",
+            was_gone: first("written") == "1",
+            restored: lines(&output.stdout, "restored").filter_map(|n| n.parse::<u64>().ok()).sum(),
+            conflicts: conflicts.collect(),
+            notes: lines(&output.stdout, "note").map(str::to_owned).collect(),
+        }
+    }
+}

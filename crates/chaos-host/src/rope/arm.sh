@@ -1,0 +1,53 @@
+# Puts the undo and its deadline in place and reads them back. Nothing of the fault happens here.
+# In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text
+umask 077
+mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
+set -C
+printf '%s' "$undo_text" >"$rope_dir/undo.sh" || fail 69 "the undo cannot be written to $rope_dir"
+set +C
+[ "$(sha256sum <"$rope_dir/undo.sh" | cut -d' ' -f1)" = "$undo_sum" ] || fail 69 "the undo in $rope_dir is not what was written"
+sync "$rope_dir/undo.sh" "$rope_dir" 2>/dev/null || sync
+
+arm_systemd() {
+    # The default accuracy of a timer is a minute. Without IgnoreOnIsolate, isolating a target would stop it.
+    systemd-run -q --collect --unit="$rope_id" --on-active="$rope_seconds" \
+        --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes \
+        -p Type=oneshot -p TimeoutStartSec=60 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
+        /bin/sh "$rope_dir/undo.sh" deadline || fail 69 "the deadline cannot be started"
+    systemctl is-active -q "$rope_id.timer" || fail 69 "the deadline did not start"
+    path=$(busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+        GetUnit s "$rope_id.timer" 2>/dev/null | cut -d'"' -f2)
+    next=$(busctl get-property org.freedesktop.systemd1 "$path" org.freedesktop.systemd1.Timer NextElapseUSecMonotonic 2>/dev/null | cut -d' ' -f2)
+    case $next in ''|0|*[!0-9]*) fail 69 "the deadline has no time" ;; esac
+    tell next_usec "$next"
+}
+arm_boot() {
+    # Written and linked, not enabled: nothing has to be loaded now, and the next boot finds it.
+    unit=/etc/systemd/system/$rope_id-boot.service
+    mkdir -p /etc/systemd/system/sysinit.target.wants || fail 69 "the boot unit cannot be linked"
+    printf '%s' "$boot_text" >"$unit.new" && mv "$unit.new" "$unit" || fail 69 "the boot unit cannot be written"
+    ln -s "$unit" "/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service" || fail 69 "the boot unit cannot be linked"
+    sync "$unit" /etc/systemd/system /etc/systemd/system/sysinit.target.wants 2>/dev/null || sync
+}
+arm_detached() {
+    read -r up _ </proc/uptime
+    printf '%s\n' $((${up%%.*} + rope_seconds)) >"$rope_dir/deadline" || fail 69 "the deadline cannot be written"
+    # It looks at the deadline each second, so that the deadline can be moved; it ends with the directory.
+    cat >"$rope_dir/watch.sh" <<'WATCH' || fail 69 "the deadline cannot be written"
+trap '' HUP
+while [ -d "$1" ] && [ ! -e "$1/done" ]; do
+    read -r up _ </proc/uptime; read -r deadline <"$1/deadline"
+    if [ "${up%%.*}" -ge "${deadline:-0}" ]; then sh "$1/undo.sh" deadline; fi
+    sleep 1
+done
+WATCH
+    run=; have setsid && run=setsid
+    (cd / && $run sh "$rope_dir/watch.sh" "$rope_dir" </dev/null >/dev/null 2>&1 & printf '%s\n' "$!" >"$rope_dir/watch.pid")
+    read -r pid <"$rope_dir/watch.pid" && [ -d "/proc/$pid" ] || fail 69 "the deadline did not start"
+    printf '%s %s\n' "$pid" "$(start_of "$pid")" >"$rope_dir/watch"; rm -f "$rope_dir/watch.pid"
+}
+
+case $rope_kind in
+    systemd) arm_systemd; [ "$rope_lasting" = 0 ] || arm_boot ;;
+    detached) arm_detached ;;
+esac

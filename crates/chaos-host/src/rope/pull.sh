@@ -1,0 +1,19 @@
+# Undoes now, by the very script that the deadline would run, and tells what it wrote down.
+umask 077
+[ ! -e "$rope_dir/done" ] || tell already 1
+if [ ! -e "$rope_dir/undo.sh" ]; then
+    # Never armed, removed by somebody, or gone with a reboot. It is written again: it undoes what may be there, and what
+    # is written keeps a late arming out.
+    mkdir -p "$rope_dir" && printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh" \
+        || fail 69 "the undo cannot be written to $rope_dir"
+    tell written 1
+fi
+if [ ! -e "$rope_dir/done" ] && [ "$rope_kind" = systemd ]; then
+    # One instance: this joins an undo that runs, and goes on without us. It is gone after a reboot.
+    systemctl start "$rope_id.service" 2>/dev/null
+fi
+if [ ! -e "$rope_dir/done" ]; then
+    sh "$rope_dir/undo.sh" chaos || fail 75 "the undo on the host did not succeed"
+fi
+[ -e "$rope_dir/done" ] || fail 75 "the undo on the host left no word"
+cat "$rope_dir/done"

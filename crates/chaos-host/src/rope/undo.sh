@@ -1,0 +1,18 @@
+# What stands around the undo of one fault. It is run by the deadline, at boot, or by us, and by all of them at once if it
+# comes to that: one works, the others see `done`. Nothing is written before the effect is gone, because the disk may be full.
+chaos_undo_main() {
+    [ -d "$rope_dir" ] || exit 0
+    exec 9<"$rope_dir" || exit 0
+    lock 45 || exit 1
+    # It was removed while we waited, and perhaps made again for somebody else.
+    [ -e "$rope_dir/undo.sh" ] || exit 0
+    [ -e "$rope_dir/done" ] && exit 0
+    if [ "$rope_lasting" = 0 ] && [ "$(cat /proc/sys/kernel/random/boot_id)" != "$rope_boot" ]; then
+        said=rebooted=1
+    else
+        said=$(undo 9<&-) || exit 1
+    fi
+    read -r uptime _ </proc/uptime
+    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$1" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
+        >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done"
+}
