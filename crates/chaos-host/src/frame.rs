@@ -35,7 +35,8 @@ pub(crate) fn unwrap(raw: &Raw, nonce: &str) -> Result<Framed, HostError> {
     let Some(start) = find(&raw.stdout, begin.as_bytes()) else { return Err(not_run(raw)) };
     let output = &raw.stdout[start + begin.len()..];
     let Some(stop) = rfind(output, end.as_bytes()) else { return Err(cut(raw)) };
-    let status = std::str::from_utf8(&output[stop + end.len()..]).ok().and_then(|text| text.trim().parse().ok());
+    let status =
+        std::str::from_utf8(&output[stop + end.len()..]).ok().and_then(|text| text.trim().parse().ok());
     let Some(status) = status else { return Err(cut(raw)) };
     let from = find(&raw.stderr, begin.as_bytes()).map_or(0, |at| at + begin.len());
     let stderr = String::from_utf8_lossy(&raw.stderr[from..]).trim().to_owned();

@@ -131,8 +131,11 @@ impl Output {
 
     /// Returns the fields that `field` wrote, with what is not UTF-8 as `None`.
     pub fn fields(&self) -> Vec<Option<String>> {
-        let mut fields: Vec<_> =
-            self.stdout.split(|byte| *byte == 0).map(|field| String::from_utf8(field.to_vec()).ok()).collect();
+        let mut fields: Vec<_> = self
+            .stdout
+            .split(|byte| *byte == 0)
+            .map(|field| String::from_utf8(field.to_vec()).ok())
+            .collect();
         // Each field is ended by a zero byte, so what stands after the last one is none.
         fields.pop();
         fields

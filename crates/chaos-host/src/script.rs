@@ -97,10 +97,7 @@ mod tests {
     #[test]
     fn values_stand_before_the_text_and_are_quoted() {
         let script = Script::new("printf %s \"$path\" \"$@\"").set("path", "it's; $(x)").args(["-a", "b\nc"]);
-        assert_eq!(
-            script.body(),
-            "path='it'\\''s; $(x)'\nset -- '-a' 'b\nc'\nprintf %s \"$path\" \"$@\"\n"
-        );
+        assert_eq!(script.body(), "path='it'\\''s; $(x)'\nset -- '-a' 'b\nc'\nprintf %s \"$path\" \"$@\"\n");
     }
 
     #[test]

@@ -1,0 +1,220 @@
+//! Makes a fault of what one [`HostFault`] says: rope, lock, heartbeats, undo and residue are the same for all.
+
+use std::fmt;
+use std::time::Duration;
+
+use chaos_core::crash::crash_point;
+use chaos_core::fault::Conflict;
+use chaos_core::{
+    Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome, Reverted,
+    StepContext, StepFacts,
+};
+use chaos_host::{Answer, Host, Limits, Rope, RopeHandle, RopeKind, Script};
+use serde::{Deserialize, Serialize};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::host_fault::{HostFault, effect};
+use crate::target::ServerTarget;
+
+/// How long after the hold the host undoes without us: time for the faults injected after this one and for our own undo.
+const MARGIN: Duration = Duration::from_secs(60);
+/// The longest that a host waits without hearing from us. Longer holds are kept up by heartbeats.
+const LEASE: Duration = Duration::from_secs(300);
+/// After this long without an end we stop the heartbeats, whatever hangs.
+const HEARTBEATS_MAX: Duration = Duration::from_secs(2 * 3600);
+
+/// A fault on a host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OnHost<F>(pub F);
+
+/// A step of a fault on a host, with the name of its rope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostStep<S> {
+    /// The rope.
+    pub rope: RopeHandle,
+    /// What is done.
+    pub what: S,
+}
+
+impl<S: fmt::Display> fmt::Display for HostStep<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.what.fmt(f)
+    }
+}
+
+/// What stays open while a fault on a host lasts: heartbeats, and what to measure at the end.
+pub struct HostSession {
+    host: Host,
+    measure: Option<Script>,
+    _heartbeat: AbortOnDropHandle<()>,
+}
+
+impl<F: HostFault> OnHost<F> {
+    fn rope(&self, step: &HostStep<F::Step>) -> Rope {
+        Rope::new(step.rope.clone(), self.0.undo(&step.what, &step.rope.id))
+    }
+
+    fn reverted(&self, step: &HostStep<F::Step>, answer: &Answer, has_acted: bool) -> Reverted {
+        let outcome = match answer {
+            answer if answer.already || answer.rebooted => RevertOutcome::AlreadyUndone,
+            answer if answer.restored > 0 => RevertOutcome::Restored,
+            _ => RevertOutcome::NothingToDo,
+        };
+        let mut reverted = Reverted::new(outcome);
+        reverted.effect = Effect::default().with("restored", answer.restored);
+        for (what, found) in &answer.conflicts {
+            reverted
+                .push_conflict(Conflict { what: self.0.conflict(&step.what, what), found: found.clone() });
+        }
+        reverted.notes.clone_from(&answer.notes);
+        reverted.notes.extend(story(answer, has_acted));
+        reverted
+    }
+}
+
+/// Says in words what people would ask about an undo.
+fn story(answer: &Answer, has_acted: bool) -> Option<String> {
+    let by_itself = |what: &str| Some(format!("already undone by the target: {what}"));
+    match answer.by.as_str() {
+        _ if answer.rebooted => by_itself("it was rebooted"),
+        "deadline" if answer.already => by_itself("its deadline had come"),
+        "boot" if answer.already => by_itself("it was rebooted, and undid it at boot"),
+        "by-hand" if answer.already => by_itself("somebody ran the undo there"),
+        _ if answer.was_gone && has_acted => Some(
+            "the deadline on the target had been removed by somebody; it was undone without it".to_owned(),
+        ),
+        _ if has_acted && answer.restored == 0 && answer.conflicts.is_empty() && !answer.already => {
+            Some("nothing of the effect was there any more: somebody else had taken it back".to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl<F: HostFault> Fault for OnHost<F> {
+    type Target = ServerTarget;
+    type Params = F::Params;
+    type Step = HostStep<F::Step>;
+    type Session = HostSession;
+
+    const SPEC: FaultSpec = F::SPEC;
+
+    async fn prepare(
+        &self,
+        cx: &PrepareContext,
+        target: &ServerTarget,
+        params: F::Params,
+    ) -> Result<Vec<Self::Step>, FaultError> {
+        target.require_rope(F::OUTLIVES_REBOOT)?;
+        let steps = self.0.prepare(cx, target, params).await?;
+        let named = steps.into_iter().enumerate().map(|(number, what)| {
+            let id = format!("{}_{}", cx.handle(), number + 1);
+            let mounts = self.0.facts(&what).mounts;
+            HostStep { rope: target.rope(id, F::OUTLIVES_REBOOT, mounts), what }
+        });
+        Ok(named.collect())
+    }
+
+    fn facts(&self, step: &Self::Step) -> StepFacts {
+        let facts = self.0.facts(&step.what);
+        let survives_reboot = match step.rope.kind {
+            RopeKind::Systemd => true,
+            // What a reboot takes needs no rope after it.
+            RopeKind::Detached => !step.rope.lasting,
+        };
+        StepFacts {
+            undo: facts.undo,
+            rope: chaos_core::Rope::OnTarget { survives_reboot },
+            claims: facts.claims,
+            quantity: Quantity { hosts: 1, ..Quantity::default() },
+            names: facts.names,
+        }
+    }
+
+    async fn arm(
+        &self,
+        cx: &StepContext,
+        target: &ServerTarget,
+        step: &Self::Step,
+    ) -> Result<HostSession, FaultError> {
+        crash_point("server.arm");
+        let rope = self.rope(step);
+        let after = (cx.hold + MARGIN).min(LEASE);
+        rope.arm(target.host(), after).await?;
+        crash_point("server.armed");
+        let heartbeat = AbortOnDropHandle::new(tokio::spawn(keep_up(rope, target.host().clone(), after)));
+        let measure = self.0.measure(&step.what, &step.rope.id);
+        Ok(HostSession { host: target.host().clone(), measure, _heartbeat: heartbeat })
+    }
+
+    async fn inject(
+        &self,
+        cx: &StepContext,
+        target: &ServerTarget,
+        step: &Self::Step,
+        _session: &mut HostSession,
+    ) -> Result<Effect, FaultError> {
+        let inject = self.0.inject(&step.what, &step.rope.id);
+        let limits = self.0.inject_limits(&step.what);
+        crash_point("server.inject");
+        let output = self.rope(step).inject(target.host(), &inject, limits).await?;
+        crash_point("server.injected");
+        self.0.settle(cx, target, &step.what, &step.rope.id, output).await
+    }
+
+    async fn finish(&self, _cx: &StepContext, session: HostSession) -> Result<Option<Effect>, FaultError> {
+        let Some(measure) = &session.measure else { return Ok(None) };
+        let output =
+            session.host.must("see the effect at the end of the hold", measure, Limits::default()).await?;
+        Ok(Some(effect(&output)))
+    }
+
+    async fn revert(
+        &self,
+        cx: &StepContext,
+        target: &ServerTarget,
+        step: &Self::Step,
+    ) -> Result<Reverted, FaultError> {
+        crash_point("server.revert");
+        let answer = self.rope(step).pull(target.host()).await.map_err(|error| stays(error.into(), step))?;
+        crash_point("server.reverted");
+        self.0.verify(target, &step.what, &step.rope.id, &answer).await?;
+        Ok(self.reverted(step, &answer, cx.has_acted))
+    }
+
+    async fn disarm(
+        &self,
+        _cx: &StepContext,
+        target: &ServerTarget,
+        step: &Self::Step,
+    ) -> Result<(), FaultError> {
+        crash_point("server.disarm");
+        self.rope(step).remove(target.host()).await?;
+        crash_point("server.disarmed");
+        Ok(())
+    }
+}
+
+/// Adds to a failed undo what goes on without us.
+fn stays<S>(error: FaultError, step: &HostStep<S>) -> FaultError {
+    match error {
+        FaultError::Target(failure) if failure.hint.is_none() => {
+            let hint = format!("the host goes on trying; its undo is `{}/undo.sh` there", step.rope.dir);
+            FaultError::Target(Failure { hint: Some(hint), ..failure })
+        }
+        error => error,
+    }
+}
+
+/// Moves the deadline on as long as we live, so that only our death lets it come.
+async fn keep_up(rope: Rope, host: Host, after: Duration) {
+    let end = tokio::time::Instant::now() + HEARTBEATS_MAX;
+    while tokio::time::Instant::now() < end {
+        tokio::time::sleep(after / 3).await;
+        if let Err(error) = rope.extend(&host, after).await {
+            tracing::warn!(%error, "The deadline on the host could not be moved; unless that passes, the fault ends early.");
+            if !error.is_transient() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A connected host: who it is, and what it can do.
+
+use chaos_core::target::{DiscoverFilter, Inventory};
+use chaos_core::{Failure, FaultError, Target, TargetIdentity};
+use chaos_host::{Host, RopeHandle, RopeKind};
+
+use crate::config::Discovery;
+
+/// What is known of a host from the one question that is asked when it is connected (`facts.sh`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Facts {
+    /// What it is: `Debian GNU/Linux 12 (bookworm)`.
+    pub os: String,
+    /// The release of its kernel: `6.1.0-18-amd64`.
+    pub kernel: String,
+    /// Its name for itself.
+    pub hostname: String,
+    /// What stays the same over reboots and differs for every other machine.
+    pub machine_id: String,
+    /// What differs after every reboot.
+    pub boot_id: String,
+    /// Whether systemd manages it (`/run/systemd/system` exists).
+    pub has_systemd: bool,
+    /// Whether scripts run as root there.
+    pub is_root: bool,
+    /// Who scripts run as.
+    pub user: String,
+    /// The tools of [`crate::discovery::TOOLS`] that are there.
+    pub tools: Vec<String>,
+    /// Free space of `/run`, where effects that a reboot takes have their undo, in KiB.
+    pub run_free_kib: u64,
+    /// Whether `/etc/systemd/system` and `/var/lib` can be written.
+    pub is_lasting_writable: bool,
+    /// The address that we come from, as the host sees it, with the port we came to; absent on this machine itself.
+    pub peer: Option<Peer>,
+    /// The unit that our login runs in, and those above it; they are never touched.
+    pub own_units: Vec<String>,
+}
+
+/// Where our connection comes from and arrives, as the host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Peer {
+    /// Our address, or that of the last jump host.
+    pub address: String,
+    /// The port of the host that we came to.
+    pub port: u16,
+}
+
+/// A connected host.
+pub struct ServerTarget {
+    identity: TargetIdentity,
+    host: Host,
+    facts: Facts,
+    discovery: Discovery,
+    container: Option<Container>,
+}
+
+/// A container on the host that the faults act on in place of the host.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Container {
+    /// The program that manages it: `docker`, `podman`, `nerdctl`.
+    pub engine: String,
+    /// Its name, as the configuration gives it.
+    pub name: String,
+    /// Its full id.
+    pub id: String,
+}
+
+/// Room that the service manager needs in `/run` to load units, in KiB: with less than 16 MiB it refuses.
+const RUN_FREE_MIN_KIB: u64 = 17 * 1024;
+
+impl ServerTarget {
+    /// Puts together what the connector found.
+    pub(crate) fn new(
+        identity: TargetIdentity,
+        host: Host,
+        facts: Facts,
+        discovery: Discovery,
+        container: Option<Container>,
+    ) -> Self {
+        Self { identity, host, facts, discovery, container }
+    }
+
+    /// Returns how to act there.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Returns what is known of it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Returns the container that faults act on, where the configuration names one.
+    pub fn container(&self) -> Option<&Container> {
+        self.container.as_ref()
+    }
+
+    /// Returns what the configuration says about what may be looked at and touched.
+    pub fn discovery(&self) -> &Discovery {
+        &self.discovery
+    }
+
+    /// Returns whether this tool is there.
+    pub fn has(&self, tool: &str) -> bool {
+        self.facts.tools.iter().any(|known| known == tool)
+    }
+
+    /// Refuses unless all these tools are there; a fault says here what its scripts call beyond POSIX.
+    pub fn require(&self, tools: &[&str]) -> Result<(), FaultError> {
+        let missing: Vec<_> = tools.iter().filter(|tool| !self.has(tool)).copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let what = format!("find `{}` on `{}`", missing.join("`, `"), self.identity.label);
+        Err(FaultError::Preflight(Failure::new(what).hint("install it there, or choose another fault")))
+    }
+
+    /// Refuses where scripts do not run as root.
+    pub fn require_root(&self) -> Result<(), FaultError> {
+        if self.facts.is_root {
+            return Ok(());
+        }
+        let what =
+            format!("act as root on `{}`: scripts run as `{}` there", self.identity.label, self.facts.user);
+        Err(FaultError::Preflight(Failure::new(what).hint("log in as root, or set `become: sudo`")))
+    }
+
+    /// Refuses where systemd does not manage the host.
+    pub fn require_systemd(&self) -> Result<(), FaultError> {
+        if self.facts.has_systemd {
+            return Ok(());
+        }
+        let what = format!("find systemd on `{}`, which this fault needs", self.identity.label);
+        Err(FaultError::Preflight(Failure::new(what)))
+    }
+
+    /// Refuses where no deadline can be put in place: no undo, no fault.
+    pub(crate) fn require_rope(&self, lasting: bool) -> Result<(), FaultError> {
+        self.require_root()?;
+        let label = &self.identity.label;
+        let refuse = |why: String| Err(FaultError::Preflight(Failure::new(why)));
+        if self.facts.has_systemd && self.facts.run_free_kib < RUN_FREE_MIN_KIB {
+            return refuse(format!(
+                "put a deadline on `{label}`: /run has {} KiB free, and systemd needs {RUN_FREE_MIN_KIB}",
+                self.facts.run_free_kib
+            ));
+        }
+        if lasting && !self.facts.is_lasting_writable {
+            return refuse(format!(
+                "put a deadline on `{label}` that survives a reboot: /var/lib or /etc/systemd/system cannot be written"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Names the rope of one step.
+    pub(crate) fn rope(&self, id: String, lasting: bool, mounts: Vec<String>) -> RopeHandle {
+        let base = if lasting { "/var/lib" } else { "/run" };
+        let kind = if self.facts.has_systemd { RopeKind::Systemd } else { RopeKind::Detached };
+        RopeHandle {
+            dir: format!("{base}/{id}"),
+            id,
+            kind,
+            lasting,
+            boot: self.facts.boot_id.clone(),
+            mounts,
+        }
+    }
+}
+
+impl Target for ServerTarget {
+    fn identity(&self) -> &TargetIdentity {
+        &self.identity
+    }
+
+    async fn discover(&self, filter: &DiscoverFilter) -> Result<Inventory, FaultError> {
+        crate::discovery::discover(self, filter).await
+    }
+}
