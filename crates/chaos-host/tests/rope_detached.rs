@@ -1,0 +1,220 @@
+//! The rope without systemd, on this machine, in a scratch directory: the effect is a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chaos_host::transport::local::Local;
+use chaos_host::{Become, Host, HostError, Limits, Rope, RopeHandle, RopeKind, Script};
+
+/// One rope over one file, in a directory that goes when the test ends.
+struct Bench {
+    _scratch: tempfile::TempDir,
+    host: Host,
+    file: PathBuf,
+    handle: RopeHandle,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let handle = RopeHandle {
+            id: "chaos_test_1".to_owned(),
+            dir: scratch.path().join("it's a rope; $(x)").to_str().unwrap().to_owned(),
+            kind: RopeKind::Detached,
+            lasting: true,
+            boot: boot.trim().to_owned(),
+            mounts: Vec::new(),
+        };
+        let host = Host::new(Arc::new(Local), Become::Nobody);
+        Self { file: scratch.path().join("effect"), _scratch: scratch, host, handle }
+    }
+
+    fn rope(&self) -> Rope {
+        let undo = Script::new(
+            "if [ -e \"$file\" ]; then rm -f \"$file\" && tell restored 1; fi; [ ! -e \"$file\" ]",
+        );
+        Rope::new(self.handle.clone(), undo.set("file", self.file.to_str().unwrap()))
+    }
+
+    fn inject(&self) -> Script {
+        Script::new(": >\"$file\"; tell made 1").set("file", self.file.to_str().unwrap())
+    }
+
+    async fn act(&self, after: Duration) {
+        self.rope().arm(&self.host, after).await.unwrap();
+        let output = self.rope().inject(&self.host, &self.inject(), Limits::default()).await.unwrap();
+        assert_eq!(output.told("made").collect::<Vec<_>>(), ["1"]);
+        assert!(self.file.exists());
+    }
+
+    fn done(&self) -> PathBuf {
+        Path::new(&self.handle.dir).join("done")
+    }
+
+    /// Nothing of the effect and nothing of the rope is there, and no process of it runs.
+    fn assert_clean(&self) {
+        assert!(!self.file.exists(), "the effect is there");
+        assert!(!Path::new(&self.handle.dir).exists(), "the rope is there");
+        assert_eq!(watchers(&self.handle.dir), 0, "its watcher runs");
+    }
+}
+
+/// Counts the processes that watch over this directory.
+fn watchers(dir: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        (line.contains("watch.sh") && line.contains(dir)).then_some(())
+    });
+    processes.count()
+}
+
+async fn wait_until(bound: Duration, what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + bound;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} within {bound:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const LONG: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn what_was_done_is_undone_and_nothing_of_the_rope_stays() {
+    let bench = Bench::new();
+    bench.act(LONG).await;
+    let answer = bench.rope().pull(&bench.host).await.unwrap();
+    assert_eq!((answer.already, answer.restored, answer.by.as_str()), (false, 1, "chaos"));
+    bench.rope().remove(&bench.host).await.unwrap();
+    wait_until(Duration::from_secs(5), "the watcher ends", || watchers(&bench.handle.dir) == 0).await;
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn the_deadline_alone_undoes_and_the_tool_learns_it() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    bench.act(Duration::from_secs(2)).await;
+    wait_until(Duration::from_secs(6), "the deadline comes", || bench.done().exists()).await;
+    assert!(started.elapsed() >= Duration::from_millis(900), "it came early: {:?}", started.elapsed());
+    assert!(!bench.file.exists());
+    let answer = bench.rope().pull(&bench.host).await.unwrap();
+    assert!(answer.already);
+    assert_eq!((answer.restored, answer.by.as_str()), (1, "deadline"));
+    bench.rope().remove(&bench.host).await.unwrap();
+    wait_until(Duration::from_secs(5), "the watcher ends", || watchers(&bench.handle.dir) == 0).await;
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn behind_a_rope_that_has_fired_nothing_happens_any_more() {
+    let bench = Bench::new();
+    bench.rope().arm(&bench.host, Duration::from_secs(1)).await.unwrap();
+    wait_until(Duration::from_secs(6), "the deadline comes", || bench.done().exists()).await;
+    let error = bench.rope().inject(&bench.host, &bench.inject(), Limits::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "act: the deadline on the host has come");
+    assert!(bench.rope().extend(&bench.host, LONG).await.is_err());
+    assert!(!bench.file.exists());
+    bench.rope().remove(&bench.host).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_rope_nothing_happens() {
+    let bench = Bench::new();
+    let error = bench.rope().inject(&bench.host, &bench.inject(), Limits::default()).await.unwrap_err();
+    assert!(matches!(error, HostError::Failed { .. }), "{error:?}");
+    assert!(!bench.file.exists());
+}
+
+#[tokio::test]
+async fn a_heartbeat_moves_the_deadline_on() {
+    let bench = Bench::new();
+    bench.act(Duration::from_secs(2)).await;
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end {
+        bench.rope().extend(&bench.host, Duration::from_secs(2)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(bench.file.exists(), "the deadline came in spite of heartbeats");
+    }
+    wait_until(Duration::from_secs(6), "the deadline comes without them", || bench.done().exists()).await;
+    bench.rope().remove(&bench.host).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_undo_works_without_arming_twice_and_after_the_rope_was_removed_by_somebody() {
+    let bench = Bench::new();
+    for is_first in [true, false] {
+        let answer = bench.rope().pull(&bench.host).await.unwrap();
+        assert_eq!((answer.restored, answer.was_gone, answer.already), (0, is_first, !is_first));
+    }
+    bench.rope().remove(&bench.host).await.unwrap();
+    bench.rope().remove(&bench.host).await.unwrap();
+    bench.act(LONG).await;
+    std::fs::remove_dir_all(&bench.handle.dir).unwrap();
+    let answer = bench.rope().pull(&bench.host).await.unwrap();
+    assert_eq!((answer.restored, answer.was_gone), (1, true));
+    bench.rope().remove(&bench.host).await.unwrap();
+    wait_until(Duration::from_secs(5), "the watcher ends", || watchers(&bench.handle.dir) == 0).await;
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn what_an_undo_left_keeps_a_late_arming_out() {
+    let bench = Bench::new();
+    bench.rope().pull(&bench.host).await.unwrap();
+    assert!(bench.rope().arm(&bench.host, LONG).await.is_err());
+    let error = bench.rope().inject(&bench.host, &bench.inject(), Limits::default()).await.unwrap_err();
+    assert!(error.to_string().contains("has come"), "{error}");
+    assert!(!bench.file.exists());
+    bench.rope().remove(&bench.host).await.unwrap();
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn a_rope_whose_undo_has_not_ended_is_not_taken_away() {
+    let bench = Bench::new();
+    bench.act(LONG).await;
+    let error = bench.rope().remove(&bench.host).await.unwrap_err();
+    assert!(error.to_string().contains("has not ended"), "{error}");
+    assert!(bench.file.exists() && Path::new(&bench.handle.dir).exists());
+    bench.rope().pull(&bench.host).await.unwrap();
+    bench.rope().remove(&bench.host).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_undo_that_fails_is_tried_again_until_it_works() {
+    let bench = Bench::new();
+    bench.act(Duration::from_secs(1)).await;
+    // A directory in the place of the file is nothing that `rm -f` takes.
+    std::fs::remove_file(&bench.file).unwrap();
+    std::fs::create_dir(&bench.file).unwrap();
+    let error = bench.rope().pull(&bench.host).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("Is a directory"), "{error}");
+    std::fs::remove_dir(&bench.file).unwrap();
+    wait_until(Duration::from_secs(8), "the watcher tries again", || bench.done().exists()).await;
+    bench.rope().remove(&bench.host).await.unwrap();
+}
+
+#[tokio::test]
+async fn undo_inject_and_deadline_at_the_same_moment_never_leave_the_effect() {
+    for round in 0..20_u64 {
+        let bench = Bench::new();
+        bench.rope().arm(&bench.host, Duration::from_secs(1)).await.unwrap();
+        let (rope, script) = (bench.rope(), bench.inject());
+        let wait = Duration::from_millis(900 + 10 * round);
+        let pull = async {
+            tokio::time::sleep(wait).await;
+            rope.pull(&bench.host).await.unwrap()
+        };
+        let inject = async {
+            tokio::time::sleep(wait).await;
+            rope.inject(&bench.host, &script, Limits::default()).await.is_ok()
+        };
+        let (first, _, second) = tokio::join!(pull, inject, rope.pull(&bench.host));
+        assert!(!bench.file.exists(), "round {round}: {first:?} {second:?}");
+        rope.remove(&bench.host).await.unwrap();
+        assert!(!Path::new(&bench.handle.dir).exists());
+    }
+}
