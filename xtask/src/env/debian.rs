@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
@@ -34,6 +34,20 @@ pub fn install(alternatives: &[&str]) -> Outcome {
         .ok_or_else(|| Failure::new(format!("find the package `{wanted}`")))?;
     let _services_stay_down = ServicesStayDown::begin()?;
     process::read(apt().args(["install", "-y", "--no-install-recommends", package]))?;
+    Ok(())
+}
+
+/// Installs the package of each program that is missing: program and package.
+///
+/// # Errors
+/// When a package cannot be installed.
+pub fn install_missing(programs: &[(&str, &str)]) -> Outcome {
+    let outside_path = [PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")];
+    for (program, package) in programs {
+        if process::find(program, &outside_path).is_none() {
+            install(&[package])?;
+        }
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask env`: the test world. One file a part; a part is listed here and nowhere else.
 
 mod debian;
+mod host;
 mod postgres;
 
 use std::path::PathBuf;
@@ -56,12 +57,15 @@ pub type Variables = Vec<(String, String)>;
 enum PartName {
     /// A PostgreSQL server with TLS and passwords
     Postgres,
+    /// Three hosts over SSH: two with systemd, one with BusyBox
+    Host,
 }
 
 impl PartName {
     fn part(self) -> Box<dyn Part> {
         match self {
             Self::Postgres => Box::new(postgres::Postgres),
+            Self::Host => Box::new(host::Hosts),
         }
     }
 }

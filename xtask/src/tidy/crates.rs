@@ -15,9 +15,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("chaos-policy", &["chaos-core"]),
     ("chaos-engine", &["chaos-core", "chaos-policy"]),
     // No fault crate knows the engine, or another fault crate.
+    ("chaos-host", &["chaos-core"]),
     ("chaos-db", &["chaos-core"]),
+    ("chaos-server", &["chaos-core", "chaos-host"]),
     ("chaos-testkit", &["chaos-core", "chaos-policy", "chaos-engine"]),
-    ("chaos-cli", &["chaos-core", "chaos-policy", "chaos-engine", "chaos-db"]),
+    ("chaos-cli", &["chaos-core", "chaos-policy", "chaos-engine", "chaos-host", "chaos-db", "chaos-server"]),
     ("xtask", &[]),
 ];
 

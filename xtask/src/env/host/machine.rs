@@ -1,0 +1,224 @@
+//! One host: its root, its disk, its start and its end.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Host, Init, inventory, keys, network};
+use crate::Outcome;
+use crate::failure::{Context, Failure};
+use crate::process;
+
+/// A boot takes a second on an idle machine; a busy one may be very busy.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Some services of a host are slow to stop on purpose.
+const DOWN_WITHIN: Duration = Duration::from_secs(30);
+/// A file system of a host: file, folder, size, inodes. All of them are small, so that a test that fills one fills neither
+/// this machine's disk nor an afternoon.
+type Disk = (&'static str, &'static str, &'static str, &'static str);
+const ROOT_DISK: Disk = ("root.img", "root", "1G", "65536");
+/// Mounted at `/ext`. Keeps its files over a reboot, unlike a tmpfs.
+const EXT_DISK: Disk = ("ext.img", "ext", "256M", "16384");
+/// What a host may take of this machine's memory and processes.
+const MEMORY_MAX: u64 = 4 << 30;
+const PIDS_MAX: u32 = 8192;
+
+/// Makes the host afresh and boots it. Does nothing when it is up.
+pub fn up(host: &Host, image: &Path) -> Outcome {
+    if supervisor(host).is_some() && is_ready(host) {
+        return Ok(());
+    }
+    down(host)?;
+    make(host, image)?;
+    write_config(host)?;
+    start(host)?;
+    process::wait_for(&format!("`{}` answer", host.name), READY_WITHIN, || is_ready(host))
+        .map_err(|failure| failure.hint(format!("see `{}`", host.folder().join("console.log").display())))
+}
+
+/// Powers the host off and takes away what it had of this machine. Its root and its log stay until the next start.
+pub fn down(host: &Host) -> Outcome {
+    if let Some(pid) = supervisor(host) {
+        // The container's manager ends the host in order when it is asked to end.
+        for child in children(pid) {
+            signal("-TERM", &child)?;
+        }
+        let is_down = || supervisor(host).is_none();
+        if process::wait_for("the host power off", DOWN_WITHIN, is_down).is_err() {
+            kill_all(host)?;
+        }
+    }
+    clean_up(host)
+}
+
+/// Returns the process that keeps the host running, when there is one.
+pub fn supervisor(host: &Host) -> Option<u32> {
+    let folder = host.folder();
+    let pid: u32 = fs::read_to_string(folder.join("supervisor.pid")).ok()?.trim().parse().ok()?;
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let folder = folder.display().to_string();
+    String::from_utf8_lossy(&line).split('\0').any(|word| word == folder).then_some(pid)
+}
+
+/// Returns whether the host lets us in and has started all it starts.
+pub fn is_ready(host: &Host) -> bool {
+    let question = match host.init {
+        Init::Systemd => "systemctl is-system-running",
+        Init::BusyBox => "echo running",
+    };
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F").arg(inventory::ssh_config()).args(["-o", "ConnectTimeout=2", host.name, question]);
+    process::read(&mut ssh).is_ok_and(|answer| answer.trim() == "running")
+}
+
+fn make(host: &Host, image: &Path) -> Outcome {
+    let (folder, root) = (host.folder(), host.root());
+    // A cut network is a test's, not the world's.
+    remove(&folder.join("cut"))?;
+    for disk in [ROOT_DISK, EXT_DISK] {
+        make_disk(&folder, disk)?;
+    }
+    match host.init {
+        Init::Systemd => make_debian(host, image, &root)?,
+        Init::BusyBox => make_busybox(host, image, &root)?,
+    }
+    // The disk holds the same files as the root, so that a fault can be tried on both.
+    process::read(Command::new("cp").arg("-a").arg(root.join("srv/app")).arg(folder.join("ext/app")))
+        .map(drop)
+}
+
+fn make_debian(host: &Host, image: &Path, root: &Path) -> Outcome {
+    process::read(Command::new("cp").arg("-a").arg(image.join(".")).arg(root))?;
+    let world = root.join("usr/lib/world");
+    fs::create_dir_all(&world).context(|| format!("make the folder `{}`", world.display()))?;
+    keys::install(host.name, host.init, root, &world.join("authorized_keys"))?;
+    process::read(Command::new("cp").arg(keys::authority()).arg(&world))?;
+    write_program(&world.join("boot"), include_str!("boot.sh"))?;
+    process::read(
+        Command::new("chroot")
+            .arg(root)
+            .args(["/bin/sh", "-c", include_str!("setup.sh"), "setup", host.name])
+            .arg(format!("{:032x}", 0xc4a0_5000_u64 + u64::from(host.number)))
+            .arg(network::PEER_NAMES[0].1),
+    )
+    .map(drop)
+}
+
+fn make_busybox(host: &Host, image: &Path, root: &Path) -> Outcome {
+    keys::install(host.name, host.init, root, &root.join("authorized_keys"))?;
+    process::read(
+        Command::new("sh")
+            .args(["-c", include_str!("busybox.sh"), "busybox"])
+            .args([image, root])
+            .arg(host.name),
+    )
+    .map(drop)
+}
+
+/// Makes a file system in a file and mounts it.
+fn make_disk(folder: &Path, (file, place, size, inodes): Disk) -> Outcome {
+    let (disk, place) = (folder.join(file), folder.join(place));
+    fs::create_dir_all(&place).context(|| format!("make the folder `{}`", place.display()))?;
+    remove(&disk)?;
+    process::read(Command::new("truncate").args(["-s", size]).arg(&disk))?;
+    process::read(Command::new("mkfs.ext4").args(["-q", "-F", "-N", inodes]).arg(&disk))?;
+    process::read(Command::new("mount").args(["-o", "loop"]).args([&disk, &place])).map(drop)
+}
+
+fn write_config(host: &Host) -> Outcome {
+    let (init, kill_signal) = match host.init {
+        Init::Systemd => ("/usr/lib/world/boot", "SIGRTMIN+3"),
+        Init::BusyBox => ("/sbin/init", "SIGUSR2"),
+    };
+    let config = format!(
+        "name={} veth={} mac=02:77:00:00:00:{:02x} address={} ipv6={} many={} gateway={} bridge={} init={init} \
+         kill_signal={kill_signal} memory_max={MEMORY_MAX} pids_max={PIDS_MAX}\n",
+        host.name,
+        host.veth(),
+        host.number,
+        host.address(),
+        host.ipv6(),
+        host.many(),
+        network::GATEWAY,
+        network::BRIDGE,
+    );
+    let folder = host.folder();
+    fs::write(folder.join("config"), config).context(|| format!("write into `{}`", folder.display()))?;
+    write_program(&folder.join("supervise"), include_str!("supervise.sh"))
+}
+
+fn start(host: &Host) -> Outcome {
+    let folder = host.folder();
+    let log = folder.join("supervisor.log");
+    let what = || format!("write `{}`", log.display());
+    let output = File::create(&log).context(what)?;
+    let errors = output.try_clone().context(what)?;
+    Command::new("setsid")
+        .arg(folder.join("supervise"))
+        .arg(&folder)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .map(drop)
+        .context(|| format!("start `{}`", host.name))
+}
+
+/// Kills what did not end in time; the host's own processes die with its first one.
+fn kill_all(host: &Host) -> Outcome {
+    let Some(pid) = supervisor(host) else { return Ok(()) };
+    for manager in children(pid) {
+        for first in manager.parse().map(children).unwrap_or_default() {
+            signal("-KILL", &first)?;
+        }
+        signal("-KILL", &manager)?;
+    }
+    process::wait_for("the host end", DOWN_WITHIN, || supervisor(host).is_none())
+}
+
+fn clean_up(host: &Host) -> Outcome {
+    let folder = host.folder();
+    for group in fs::read_to_string(folder.join("cgroups")).unwrap_or_default().lines() {
+        // Leaves first; a group that is gone is what we want.
+        let _ = process::read(
+            Command::new("find").arg(group).args(["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]),
+        );
+    }
+    if Path::new("/run/netns").join(host.name).exists() {
+        network::ip(&["netns", "del", host.name])?;
+    }
+    for (_, place, ..) in [ROOT_DISK, EXT_DISK] {
+        let place = folder.join(place);
+        while process::read(Command::new("mountpoint").arg("-q").arg(&place)).is_ok() {
+            process::read(Command::new("umount").arg(&place))?;
+        }
+    }
+    Ok(())
+}
+
+fn children(pid: u32) -> Vec<String> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
+fn signal(name: &str, pid: &str) -> Outcome {
+    let outcome = process::read(Command::new("kill").args([name, pid]));
+    // It may have ended by itself.
+    if Path::new("/proc").join(pid).exists() { outcome.map(drop) } else { Ok(()) }
+}
+
+fn write_program(path: &Path, text: &str) -> Outcome {
+    fs::write(path, text).context(|| format!("write `{}`", path.display()))?;
+    process::read(Command::new("chmod").arg("755").arg(path)).map(drop)
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Outcome {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(format!("remove `{}`", path.display())).because(error))
+        }
+        _ => Ok(()),
+    }
+}
