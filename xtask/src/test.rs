@@ -2,9 +2,11 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
+use crate::env::World;
 use crate::failure::Failure;
-use crate::{Outcome, env, workspace};
+use crate::{Outcome, process, workspace};
 
 /// How many tests run at once. Most of their time they wait for servers and processes, so two cores can serve four.
 const THREADS: usize = 4;
@@ -18,6 +20,9 @@ pub struct Arguments {
     /// How many random moments each fault is killed at, instead of the few of an ordinary run
     #[arg(long, value_name = "COUNT", conflicts_with = "fast")]
     crash_rounds: Option<u32>,
+    /// Stop the parts of the test world that this run started
+    #[arg(long, conflicts_with = "fast")]
+    down: bool,
     /// Only tests whose names contain this
     filter: Option<String>,
 }
@@ -27,15 +32,12 @@ pub struct Arguments {
 /// # Errors
 /// When the test world does not come up, the build fails, or any test does.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let mut cargo = workspace::cargo();
-    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    if !arguments.fast {
-        cargo.arg("--tests");
-        // The feature reaches every crate that has crash points, so that one build serves all tests.
-        cargo.args(["--features", "crash-points"]);
+    let mut cargo = cargo_test(arguments);
+    let world = if arguments.fast { None } else { Some(world_and_build(arguments)?) };
+    if let Some(world) = &world {
+        cargo.envs(world.variables.iter().cloned());
         // A skipped test is a failed one here: the world it needs was just set up.
         cargo.env("CHAOS_TEST_REQUIRE", "1");
-        cargo.envs(env::up_all()?);
         if std::env::var_os("RUST_TEST_THREADS").is_none() {
             cargo.env("RUST_TEST_THREADS", THREADS.to_string());
         }
@@ -46,9 +48,34 @@ pub fn run(arguments: &Arguments) -> Outcome {
     cargo.args(&arguments.filter);
     let (status, tally) =
         run_and_count(&mut cargo).map_err(|error| Failure::new("run cargo").because(error))?;
+    if let Some(world) = world.filter(|_| arguments.down) {
+        world.down()?;
+    }
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
     // Cargo has said which test failed and why; another line of ours would only bury its summary.
     if status.success() { Ok(()) } else { std::process::exit(status.code().unwrap_or(1)) }
+}
+
+/// Returns the cargo command that builds and runs the tests.
+fn cargo_test(arguments: &Arguments) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
+    if !arguments.fast {
+        cargo.arg("--tests");
+        // The feature reaches every crate that has crash points, so that one build serves all tests.
+        cargo.args(["--features", "crash-points"]);
+    }
+    cargo
+}
+
+/// Sets the test world up while cargo builds: one waits for downloads, the other for the compiler.
+fn world_and_build(arguments: &Arguments) -> Outcome<World> {
+    thread::scope(|scope| {
+        let world = scope.spawn(World::up);
+        let built = process::run(cargo_test(arguments).arg("--no-run"));
+        let world = world.join().unwrap_or_else(|_| Err(Failure::new("set the test world up")))?;
+        built.map(|()| world)
+    })
 }
 
 /// How many tests ended how, over all test programs.

@@ -84,7 +84,7 @@ impl Figure {
 /// When something cannot be measured, or a figure misses its limit.
 pub fn run(arguments: &Arguments) -> Outcome {
     process::run(workspace::cargo().args(["build", "--release", "--package", "chaos-cli"]))?;
-    let variables = env::up_all()?;
+    let variables = env::World::up()?.variables;
     let server = variables
         .iter()
         .find(|(name, _)| name == "CHAOS_TEST_POSTGRES")

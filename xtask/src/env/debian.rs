@@ -4,10 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
+
+/// Parts start side by side; packages are installed one after the other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What `invoke-rc.d` asks before it starts a service. Exit 101 means no: we start our own instances by hand.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -26,6 +30,7 @@ pub fn install(alternatives: &[&str]) -> Outcome {
                 alternatives[0]
             )));
     }
+    let _one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     eprintln!("Installing `{wanted}` …");
     process::read(apt().arg("update"))?;
     let package = alternatives
@@ -53,7 +58,8 @@ pub fn install_missing(programs: &[(&str, &str)]) -> Outcome {
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
+    // Somebody else may be installing something; that ends.
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"]);
     command
 }
 

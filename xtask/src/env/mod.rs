@@ -5,10 +5,12 @@ mod host;
 mod postgres;
 
 use std::path::PathBuf;
+use std::thread;
 
 use clap::{Subcommand, ValueEnum};
 
 use crate::Outcome;
+use crate::failure::Failure;
 
 /// Where the parts keep their state: a folder that users such as `postgres` may enter, unlike a home.
 const STATE: &str = "/var/tmp/chaos-agents-env";
@@ -95,20 +97,48 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-/// Starts every part and returns what tests read to find them.
-///
-/// # Errors
-/// When a part cannot be installed or started.
-pub fn up_all() -> Outcome<Variables> {
-    up(PartName::value_variants())
+/// The test world of one test run.
+pub struct World {
+    /// What tests read to find it.
+    pub variables: Variables,
+    /// What was down before.
+    started: Vec<PartName>,
 }
 
-fn up(parts: &[PartName]) -> Outcome<Variables> {
-    let mut variables = Variables::new();
-    for name in parts {
-        variables.extend(name.part().up()?);
+impl World {
+    /// Starts every part that is not up.
+    ///
+    /// # Errors
+    /// When a part cannot be installed or started.
+    pub fn up() -> Outcome<Self> {
+        let all = PartName::value_variants();
+        let is_down = |name: &&PartName| !name.part().status().is_ok_and(|status| status.starts_with("up"));
+        let started = all.iter().filter(is_down).copied().collect();
+        Ok(Self { variables: up(all)?, started })
     }
-    Ok(variables)
+
+    /// Stops the parts that were down before.
+    ///
+    /// # Errors
+    /// When a part cannot be stopped.
+    pub fn down(&self) -> Outcome {
+        self.started.iter().try_for_each(|name| name.part().down())
+    }
+}
+
+/// Starts parts side by side. The first failure is the result, after the others have come to their end.
+fn up(parts: &[PartName]) -> Outcome<Variables> {
+    let outcomes: Vec<Outcome<Variables>> = thread::scope(|scope| {
+        let running: Vec<_> = parts.iter().map(|name| (name, scope.spawn(|| name.part().up()))).collect();
+        running
+            .into_iter()
+            .map(|(name, thread)| {
+                thread.join().unwrap_or_else(|_| Err(Failure::new(format!("start the part {name:?}"))))
+            })
+            .collect()
+    });
+    let variables: Vec<Variables> = outcomes.into_iter().collect::<Outcome<_>>()?;
+    Ok(variables.into_iter().flatten().collect())
 }
 
 fn chosen(parts: &[PartName]) -> Vec<PartName> {
