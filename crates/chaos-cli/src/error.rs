@@ -11,6 +11,9 @@ use chaos_policy::Refusal;
 
 use crate::codes::Code;
 
+/// How many of the systems that failed together are told one by one.
+const MEMBERS_TOLD: usize = 10;
+
 /// One error as people meet it.
 #[derive(Debug)]
 pub struct CliError {
@@ -110,6 +113,18 @@ impl CliError {
         this
     }
 
+    /// The errors of several systems that were asked side by side: the first ones, and how many there are more.
+    fn of_members(what: String, failures: &[(String, FaultError)]) -> Self {
+        let code = failures.first().map_or(Code::Defect, |(_, error)| code_of_fault(error));
+        let mut this = Self::new(code, what);
+        let told = failures.iter().take(MEMBERS_TOLD);
+        this.causes = told.map(|(name, error)| format!("{name}: {}", error.chain())).collect();
+        if failures.len() > MEMBERS_TOLD {
+            this.causes.push(format!("and {} more", failures.len() - MEMBERS_TOLD));
+        }
+        this
+    }
+
     /// Returns the mistakes in files.
     pub fn problems(&self) -> &[Problem] {
         match &self.details {
@@ -139,6 +154,7 @@ impl From<EngineError> for CliError {
         let (hint, exit) = (error.hint(), error.exit());
         let mut this = match &error {
             EngineError::Prepare { source, .. } => Self::of_fault(error.to_string(), source),
+            EngineError::Members { failures, .. } => Self::of_members(error.to_string(), failures),
             other => {
                 let this = Self::new(code_of_engine(other), other.to_string());
                 match other.source() {
@@ -160,6 +176,10 @@ fn code_of_engine(error: &EngineError) -> Code {
         | EngineError::Lock(LockError::File { .. }) => Code::StateDir,
         EngineError::UnknownFault(_) | EngineError::UnknownTarget(_) => Code::Unknown,
         EngineError::Prepare { source, .. } => code_of_fault(source),
+        EngineError::Members { failures, .. } => {
+            failures.first().map_or(Code::Defect, |(_, source)| code_of_fault(source))
+        }
+        EngineError::Same { .. } => Code::Params,
         EngineError::NotPrepared { .. } => Code::NotPrepared,
         EngineError::Dirty { .. } => Code::Dirty,
         EngineError::Journal(_) | EngineError::ReadJournal { .. } => Code::Journal,

@@ -1,10 +1,8 @@
 //! Reads configurations again for a recovery, and resolves references to secrets.
 
-use std::path::Path;
-
 use chaos_core::document;
-use chaos_core::experiment::{self, ExperimentSpec};
-use chaos_engine::ConfigLoader;
+use chaos_core::experiment::{self, ExperimentSpec, TargetSpec};
+use chaos_engine::{ConfigLoader, ConfigPlace, FoundConfig};
 use serde_json::Value;
 
 /// Reads files of experiments with the catalogue of this binary.
@@ -12,16 +10,24 @@ use serde_json::Value;
 pub struct FileLoader;
 
 impl ConfigLoader for FileLoader {
-    fn load(&self, file: &Path, index: usize, name: Option<&str>) -> Result<Value, String> {
-        let loaded = experiment::load(file, &crate::catalog::catalog()).map_err(|problems| {
+    fn load(&self, place: &ConfigPlace<'_>) -> Result<FoundConfig, String> {
+        let file = place.file.display();
+        let loaded = experiment::load(place.file, &crate::catalog::catalog()).map_err(|problems| {
             problems.first().map_or_else(String::new, |problem| format!("{problem:?}"))
         })?;
-        let place = place(&loaded.experiments, index, name).ok_or_else(|| {
-            let which =
-                name.map_or_else(|| format!("at place {}", index + 1), |name| format!("called `{name}`"));
-            format!("`{}` has no experiment {which} any more", file.display())
+        let index = experiment_at(&loaded.experiments, place.index, place.experiment).ok_or_else(|| {
+            let which = match place.experiment {
+                Some(name) => format!("called `{name}`"),
+                None => format!("at place {}", place.index + 1),
+            };
+            format!("`{file}` has no experiment {which} any more")
         })?;
-        loaded.resolve_config(place, &variable).map_err(|problem| format!("{problem:?}"))
+        let targets = &loaded.experiments[index].targets;
+        let target = target_called(targets, place.target)
+            .ok_or_else(|| format!("`{file}` has no target called `{}` any more", place.target))?;
+        let config =
+            loaded.resolve_config(index, target, &variable).map_err(|problem| format!("{problem:?}"))?;
+        Ok(FoundConfig { config, as_written: targets[target].config.clone() })
     }
 
     fn resolve(&self, config: &Value) -> Result<Value, String> {
@@ -29,8 +35,14 @@ impl ConfigLoader for FileLoader {
     }
 }
 
+/// A target that was alone may have got a name since, or lost it.
+fn target_called(targets: &[TargetSpec], name: &str) -> Option<usize> {
+    let is_alone = targets.len() == 1 && (name.is_empty() || targets[0].name.is_empty());
+    targets.iter().position(|target| target.name == name).or_else(|| is_alone.then_some(0))
+}
+
 /// Where the file was changed since, the name tells more than the place.
-fn place(experiments: &[ExperimentSpec], index: usize, name: Option<&str>) -> Option<usize> {
+fn experiment_at(experiments: &[ExperimentSpec], index: usize, name: Option<&str>) -> Option<usize> {
     let Some(name) = name else { return (index < experiments.len()).then_some(index) };
     let is_it = |index: &usize| experiments.get(*index).is_some_and(|one| one.name == name);
     Some(index).filter(is_it).or_else(|| experiments.iter().position(|one| one.name == name))
@@ -55,8 +67,9 @@ mod tests {
         };
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("experiments:\n{}{}", one("first"), one("second"))).unwrap();
-        let found = FileLoader.load(file.path(), index, name).ok();
-        let url = found.as_ref().and_then(|config| config["connection_url"].as_str());
+        let place = ConfigPlace { file: file.path(), index, experiment: name, target: "" };
+        let found = FileLoader.load(&place).ok();
+        let url = found.as_ref().and_then(|found| found.config["connection_url"].as_str());
         assert_eq!(url, expected);
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chaos_core::experiment::{self, ExperimentSpec, Loaded};
 use chaos_core::{Catalog, document::Problem};
-use chaos_engine::{ExperimentRequest, FaultUse};
+use chaos_engine::{ExperimentRequest, TargetRequest};
 
 use crate::error::CliError;
 use crate::loader::variable;
@@ -30,30 +30,31 @@ fn resolve(file: &Path, loaded: &Loaded, problems: &mut Vec<Problem>) -> Vec<Exp
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let mut requests = Vec::new();
     for spec in &loaded.experiments {
-        match loaded.resolve_config(spec.index, &variable) {
-            Ok(config) => requests.push(request(spec, config, &file)),
-            Err(problem) => problems.push(problem),
-        }
+        let targets = spec.targets.iter().enumerate().filter_map(|(place, target)| {
+            let config = loaded.resolve_config(spec.index, place, &variable);
+            let config = config.map_err(|problem| problems.push(problem)).ok()?;
+            Some(TargetRequest {
+                name: target.name.clone(),
+                kind: target.kind.clone(),
+                config,
+                config_as_written: target.config.clone(),
+            })
+        });
+        let targets = targets.collect();
+        requests.push(request(spec, targets, &file));
     }
     requests
 }
 
-fn request(spec: &ExperimentSpec, config: serde_json::Value, file: &Path) -> ExperimentRequest {
-    let uses = spec.uses.iter().map(|one| FaultUse {
-        fault: one.fault.clone(),
-        params: one.params.clone(),
-        count: one.count,
-    });
+fn request(spec: &ExperimentSpec, targets: Vec<TargetRequest>, file: &Path) -> ExperimentRequest {
     ExperimentRequest {
         name: spec.name.clone(),
-        kind: spec.target.clone(),
+        targets,
         hold: spec.hold,
         parallel: spec.parallel,
         filter: spec.filter.clone(),
-        config,
-        config_as_written: spec.target_config.clone(),
         file: Some(file.to_owned()),
         index: spec.index,
-        uses: uses.collect(),
+        uses: spec.uses.clone(),
     }
 }

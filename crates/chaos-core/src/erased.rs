@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::context::{PrepareContext, StepContext};
 use crate::error::{Failure, FaultError};
 use crate::fault::{Effect, Fault, FaultSpec, Reverted, StepFacts};
+use crate::members::{Members, MembersRequest};
 use crate::target::{Connector, DiscoverFilter, Inventory, Misfit, Target, TargetIdentity};
 
 /// A boxed future that may be sent between threads.
@@ -123,6 +124,8 @@ pub trait DynConnector: Send + Sync + 'static {
     /// # Errors
     /// When it is not what the connector takes.
     fn check_config(&self, config: &Value) -> Result<(), serde_path_to_error::Error<serde_json::Error>>;
+    /// See [`Connector::members`].
+    fn members(&self, request: MembersRequest) -> BoxFuture<'_, Result<Members, FaultError>>;
     /// See [`Connector::connect`].
     fn connect(&self, config: Value) -> BoxFuture<'_, Result<Arc<dyn DynTarget>, FaultError>>;
     /// See [`Connector::redact`].
@@ -299,6 +302,10 @@ impl<C: Connector> DynConnector for ErasedConnector<C> {
     fn check_config(&self, config: &Value) -> Result<(), serde_path_to_error::Error<serde_json::Error>> {
         let typed = serde_path_to_error::deserialize(config.clone())?;
         self.0.check(&typed).or_else(|misfit| refuse_at(config, misfit))
+    }
+
+    fn members(&self, request: MembersRequest) -> BoxFuture<'_, Result<Members, FaultError>> {
+        Box::pin(self.0.members(request))
     }
 
     fn connect(&self, config: Value) -> BoxFuture<'_, Result<Arc<dyn DynTarget>, FaultError>> {

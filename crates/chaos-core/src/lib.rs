@@ -14,6 +14,7 @@ pub mod exit;
 pub mod experiment;
 pub mod fault;
 pub mod id;
+pub mod members;
 pub mod plan;
 pub mod record;
 pub mod secret;
@@ -30,6 +31,7 @@ pub use fault::{
     Reverted, Risk, Rope, StepFacts,
 };
 pub use id::{RunId, StepId};
+pub use members::{Member, Members, MembersRequest};
 pub use plan::{ExperimentPlan, Plan, PlannedStep, TargetRef};
 pub use record::{Record, RecordBody};
 pub use secret::Secret;

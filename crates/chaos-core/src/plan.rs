@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::fault::StepFacts;
@@ -31,10 +31,24 @@ pub struct ExperimentPlan {
     pub hold: Duration,
     /// Whether its faults are injected side by side.
     pub parallel: bool,
-    /// What it acts on.
-    pub target: TargetRef,
+    /// What it acts on. Journals of version 1 hold one target, and call it `target`.
+    #[serde(alias = "target", deserialize_with = "one_or_many")]
+    pub targets: Vec<TargetRef>,
+    /// Members of its targets that did not answer, and are left out because that is allowed; why, in one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// What else people should know of its targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Its steps, in order.
     pub steps: Vec<PlannedStep>,
+}
+
+impl ExperimentPlan {
+    /// Returns what a step of this experiment acts on; `None` only where a journal is damaged.
+    pub fn target_of(&self, step: &PlannedStep) -> Option<&TargetRef> {
+        self.targets.get(step.target)
+    }
 }
 
 /// How to find a target again, without any secret.
@@ -50,6 +64,27 @@ pub struct TargetRef {
     pub file: Option<PathBuf>,
     /// The place of the experiment in that file, from 0.
     pub index: usize,
+    /// Its name below `targets:`; empty where the experiment has one `target`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Which of the systems of its configuration it is; empty where that stands for one system only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub member: String,
+    /// How many systems of its configuration may be worked on at once; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<usize>,
+}
+
+impl TargetRef {
+    /// Returns how people tell it from the other targets of its experiment: `web/host-1`, `web`, or its label where it has
+    /// no name.
+    pub fn title(&self) -> String {
+        match (self.name.as_str(), self.member.as_str()) {
+            ("", "") => self.identity.label.clone(),
+            ("", name) | (name, "") => name.to_owned(),
+            (name, member) => format!("{name}/{member}"),
+        }
+    }
 }
 
 /// One step of a plan.
@@ -65,6 +100,27 @@ pub struct PlannedStep {
     pub facts: StepFacts,
     /// The step itself, as its fault wrote it.
     pub step: Value,
+    /// The place of what it acts on among the targets of its experiment.
+    #[serde(default)]
+    pub target: usize,
+    /// The wave it belongs to: all steps of one use of a fault, on whatever members. Waves act in order and are undone newest
+    /// first; the steps of one wave on several targets go side by side. Counted over the run.
+    #[serde(default)]
+    pub wave: u32,
+}
+
+/// Reads a list of targets, or the one target that older versions wrote.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TargetRef>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many(Vec<TargetRef>),
+        One(Box<TargetRef>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(targets) => targets,
+        OneOrMany::One(target) => vec![*target],
+    })
 }
 
 /// Durations as whole milliseconds.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::context::ResourceFilter;
 use crate::error::FaultError;
+use crate::members::{Members, MembersRequest};
 
 /// A connected system: a database, a cluster, a host.
 pub trait Target: Send + Sync + 'static {
@@ -64,6 +65,16 @@ pub enum NameKind {
     Table,
     /// A server setting.
     Setting,
+    /// A service of a host, as its service manager calls it: `nginx.service`.
+    Service,
+    /// A file or directory.
+    Path,
+    /// A process, by the name of its program.
+    Process,
+    /// A container.
+    Container,
+    /// An address or a network: `10.1.2.3`, `10.0.0.0/8`.
+    Network,
 }
 
 impl std::fmt::Display for NameKind {
@@ -74,6 +85,11 @@ impl std::fmt::Display for NameKind {
             Self::Schema => "schema",
             Self::Table => "table",
             Self::Setting => "setting",
+            Self::Service => "service",
+            Self::Path => "path",
+            Self::Process => "process",
+            Self::Container => "container",
+            Self::Network => "network",
         })
     }
 }
@@ -133,6 +149,15 @@ pub trait Connector: Send + Sync + 'static {
     /// When it can never work.
     fn check(&self, _config: &Self::Config) -> Result<(), Misfit> {
         Ok(())
+    }
+
+    /// Finds the systems that one configuration stands for, without connecting to them. Most stand for one. What it reads
+    /// (an inventory) must not change its meaning by where the process runs.
+    ///
+    /// A member's configuration is one for [`connect`](Self::connect), [`redact`](Self::redact), [`recall`](Self::recall)
+    /// and [`with_environment`](Self::with_environment).
+    fn members(&self, request: MembersRequest) -> impl Future<Output = Result<Members, FaultError>> + Send {
+        std::future::ready(Ok(Members::single(request)))
     }
 
     /// Connects and asks the target who it is. Bounded: a refused port fails at once, a silent one in seconds.

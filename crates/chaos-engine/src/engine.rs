@@ -37,12 +37,33 @@ impl Default for EngineOptions {
     }
 }
 
+/// Where a configuration stands that a recovery reads again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigPlace<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// The place of the experiment in it, from 0.
+    pub index: usize,
+    /// The name of the experiment. Where the file was changed since, it tells more than the place; where the journal has lost
+    /// it, the place decides: an undo never touches a target that is not the one of the run.
+    pub experiment: Option<&'a str>,
+    /// The name below `targets:`; empty where the experiment had one `target`.
+    pub target: &'a str,
+}
+
+/// A configuration as it stands in a file.
+#[derive(Clone)]
+pub struct FoundConfig {
+    /// With references resolved: may hold secrets.
+    pub config: Value,
+    /// As written.
+    pub as_written: Value,
+}
+
 /// Reads configurations again, for a recovery. The surface that read them first knows how.
 pub trait ConfigLoader: Send + Sync + 'static {
-    /// Returns the resolved `target_config` of the experiment at place `index` of `file`, or of the one called `name` when
-    /// the file was changed since. Where the journal has lost the name, the place decides: an undo never touches a
-    /// target that is not the one of the run. The error is a clause: why it cannot be had, without secrets.
-    fn load(&self, file: &Path, index: usize, name: Option<&str>) -> Result<Value, String>;
+    /// Returns the `target_config` at `place`. The error is a clause: why it cannot be had, without secrets.
+    fn load(&self, place: &ConfigPlace<'_>) -> Result<FoundConfig, String>;
 
     /// Resolves the references (`${VAR}`, `file:`) of a configuration that a journal kept.
     fn resolve(&self, config: &Value) -> Result<Value, String>;

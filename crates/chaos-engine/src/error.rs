@@ -39,6 +39,28 @@ pub enum EngineError {
         #[source]
         source: FaultError,
     },
+    /// Several of the systems that a target stands for failed.
+    #[error("prepare {what} of experiment `{experiment}`: {} of {total} failed", .failures.len())]
+    Members {
+        /// The experiment.
+        experiment: String,
+        /// The target, or the fault.
+        what: String,
+        /// How many there are.
+        total: usize,
+        /// The name and trouble of each that failed, in order.
+        failures: Vec<(String, FaultError)>,
+    },
+    /// Two targets of one experiment are the same system: what acts on both would act on it twice.
+    #[error("prepare experiment `{experiment}`: `{first}` and `{second}` are the same system")]
+    Same {
+        /// The experiment.
+        experiment: String,
+        /// One of them.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// It took too long, or we were asked to stop before anything was done.
     #[error("prepare experiment `{experiment}`: {why}")]
     NotPrepared {
@@ -92,6 +114,10 @@ impl EngineError {
             Self::UnknownFault(_) => Some("`chaos list-skills` names all faults".into()),
             Self::UnknownTarget(_) => Some("this version knows `database`".into()),
             Self::Prepare { source, .. } => source.hint().map(str::to_owned),
+            Self::Members { failures, .. } => {
+                failures.iter().find_map(|(_, source)| source.hint()).map(str::to_owned)
+            }
+            Self::Same { .. } => Some("name each system once".into()),
             Self::NotPrepared { .. } => None,
             Self::Dirty { run, .. } => Some(format!(
                 "see `chaos status`; undo it with `chaos recover {run}`, or start all the same with --over-dirty"

@@ -1,13 +1,14 @@
 //! Runs an approved plan from the first intent to the last verified undo.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chaos_core::record::Undoer;
 use chaos_core::{ExitCode, ExperimentPlan, Plan, PlannedStep, RecordBody, RunId, StepState};
 use chaos_policy::ApprovedPlan;
 use futures::future::join_all;
-use tokio::time::Instant;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -15,10 +16,11 @@ use crate::error::EngineError;
 use crate::guardian::{Guardian, Ticket};
 use crate::inject::{ActError, Acted, Actor, step_context};
 use crate::journal::{FileJournal, Journal, JournalError, RunLock, format, read};
+use crate::lanes::Bounds;
 use crate::ledger::Ledger;
 use crate::prepare::PreparedTarget;
 use crate::report::fold_journal;
-use crate::rollback::{Rollback, Standing};
+use crate::rollback::{Job, Rollback, Standing, Way};
 use crate::run_state::RunState;
 use crate::stop::StopSignal;
 
@@ -77,7 +79,7 @@ impl Engine {
     pub async fn execute(
         &self,
         approved: ApprovedPlan,
-        targets: Vec<PreparedTarget>,
+        targets: Vec<Vec<PreparedTarget>>,
         stop: &StopSignal,
     ) -> Result<RunOutcome, EngineError> {
         let run = approved.plan().run.clone();
@@ -108,7 +110,7 @@ impl Engine {
         &self,
         journal: Arc<dyn Journal>,
         approved: ApprovedPlan,
-        targets: Vec<PreparedTarget>,
+        targets: Vec<Vec<PreparedTarget>>,
         stop: &StopSignal,
     ) -> Result<ExitCode, EngineError> {
         let plan = approved.into_inner();
@@ -126,7 +128,7 @@ impl Engine {
         &self,
         ledger: &Ledger,
         plan: &Plan,
-        targets: &[PreparedTarget],
+        targets: &[Vec<PreparedTarget>],
     ) -> Result<Option<Guardian>, EngineError> {
         let chaos = env!("CARGO_PKG_VERSION").to_owned();
         ledger.must(RecordBody::Opened { version: format::VERSION, run: plan.run.clone(), chaos }).await?;
@@ -135,7 +137,7 @@ impl Engine {
         let ticket = Ticket {
             state_dir: self.state.root().to_owned(),
             plan: plan.clone(),
-            configs: targets.iter().map(|target| target.config.clone()).collect(),
+            configs: targets.iter().map(|targets| configs(targets)).collect(),
         };
         let guardian = Guardian::start(program, &ticket).await.map_err(EngineError::Guardian)?;
         ledger.must(RecordBody::GuardianStarted { pid: guardian.pid() }).await?;
@@ -146,15 +148,15 @@ impl Engine {
         &self,
         ledger: &Ledger,
         plan: &Plan,
-        targets: &[PreparedTarget],
+        targets: &[Vec<PreparedTarget>],
         guardian: Option<Guardian>,
         stop: &StopSignal,
     ) -> ExitCode {
         let mut ended = Ended::default();
-        for (place, (experiment, target)) in plan.experiments.iter().zip(targets).enumerate() {
+        for (place, (experiment, targets)) in plan.experiments.iter().zip(targets).enumerate() {
             let goes_on = !ended.left_behind && stop.reason().is_none();
             if goes_on {
-                let this = Running { engine: self, ledger, run: &plan.run, place, experiment, target, stop };
+                let this = Running { engine: self, ledger, run: &plan.run, place, experiment, targets, stop };
                 let end = this.run().await;
                 ended.failed |= end.failed;
                 ended.left_behind |= end.left_behind;
@@ -176,6 +178,10 @@ impl Engine {
     }
 }
 
+fn configs(targets: &[PreparedTarget]) -> Vec<Value> {
+    targets.iter().map(|target| target.config.clone()).collect()
+}
+
 /// One experiment while it runs.
 struct Running<'a> {
     engine: &'a Engine,
@@ -183,7 +189,7 @@ struct Running<'a> {
     run: &'a RunId,
     place: usize,
     experiment: &'a ExperimentPlan,
-    target: &'a PreparedTarget,
+    targets: &'a [PreparedTarget],
     stop: &'a StopSignal,
 }
 
@@ -193,16 +199,21 @@ impl Running<'_> {
         // Cancelled by the stop signal, and by the first step that fails.
         let cancel = self.stop.token().child_token();
         let started = self.ledger.must(RecordBody::ExperimentStarted { experiment }).await;
+        let bounds = Bounds::of(&self.experiment.targets);
         let actors: Vec<Actor> =
-            self.experiment.steps.iter().map(|planned| self.actor(planned, &cancel)).collect();
-        let mut acted = match started {
-            Ok(()) => self.act(actors.clone(), &cancel).await,
-            Err(error) => {
-                vec![Acted { intended: false, session: None, error: Some(ActError::Journal(error)) }]
+            self.experiment.steps.iter().map(|planned| self.actor(planned, &cancel, &bounds)).collect();
+        let mut acted: Vec<Option<Acted>> = actors.iter().map(|_| None).collect();
+        let not_begun = match started {
+            Ok(()) => {
+                self.act(&actors, &mut acted, &cancel).await;
+                None
             }
+            Err(error) => Some(ActError::Journal(error)),
         };
-        let failed = acted.iter().any(|step| step.error.as_ref().is_some_and(|error| !error.is_cancelled()));
-        let (was_held, reason) = match self.failure(&acted) {
+        let errors: Vec<&ActError> =
+            not_begun.iter().chain(acted.iter().flatten().filter_map(|step| step.error.as_ref())).collect();
+        let failed = errors.iter().any(|error| !error.is_cancelled());
+        let (was_held, reason) = match self.failure(&errors) {
             Some(reason) => (false, reason),
             None => match self.hold().await {
                 Ok(reason) => (true, reason.to_owned()),
@@ -212,7 +223,7 @@ impl Running<'_> {
         let finished = finish(actors, &mut acted).await;
         let rollback = RecordBody::RollbackStarted { experiment: Some(experiment), by: Undoer::Run, reason };
         self.ledger.note(rollback).await;
-        let left_behind = self.roll_back(&acted).await;
+        let left_behind = self.roll_back(&acted, &bounds).await;
         self.ledger.note(RecordBody::ExperimentEnded { experiment }).await;
         // A fault that was lost during the hold has failed, though it was injected; one that was never held has not done
         // what was asked.
@@ -220,51 +231,57 @@ impl Running<'_> {
         Ended { failed, left_behind }
     }
 
-    async fn act(&self, actors: Vec<Actor>, cancel: &CancellationToken) -> Vec<Acted> {
-        if self.experiment.parallel {
-            let acting = actors.into_iter().map(|actor| async {
-                let acted = actor.act().await;
-                if acted.error.is_some() {
-                    cancel.cancel();
-                }
-                acted
-            });
-            return join_all(acting).await;
-        }
-        let mut all = Vec::new();
-        for actor in actors {
-            let acted = actor.act().await;
-            let failed = acted.error.is_some();
-            all.push(acted);
-            if failed {
-                break;
+    /// Lets one wave act after the other, until one of its steps fails.
+    async fn act(&self, actors: &[Actor], all: &mut [Option<Acted>], cancel: &CancellationToken) {
+        for wave in self.waves() {
+            let lanes = wave.into_iter().map(|lane| act_in_order(lane, actors, cancel));
+            for (place, acted) in join_all(lanes).await.into_iter().flatten() {
+                all[place] = Some(acted);
+            }
+            if all.iter().flatten().any(|acted| acted.error.is_some()) {
+                return;
             }
         }
-        all
     }
 
-    fn actor(&self, planned: &PlannedStep, cancel: &CancellationToken) -> Actor {
+    /// The places of the steps: waves in order, in each the lanes that act side by side, in each of them steps in order.
+    fn waves(&self) -> Vec<Vec<Vec<usize>>> {
+        let steps = &self.experiment.steps;
+        if self.experiment.parallel {
+            return vec![(0..steps.len()).map(|place| vec![place]).collect()];
+        }
+        let mut waves: BTreeMap<u32, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+        for (place, step) in steps.iter().enumerate() {
+            waves.entry(step.wave).or_default().entry(step.target).or_default().push(place);
+        }
+        waves.into_values().map(|lanes| lanes.into_values().collect()).collect()
+    }
+
+    fn actor(&self, planned: &PlannedStep, cancel: &CancellationToken, bounds: &Bounds) -> Actor {
         let Some(fault) = self.engine.catalog.fault(&planned.fault).cloned() else {
             unreachable!("only faults of the catalog are planned")
         };
+        let target_ref = &self.experiment.targets[planned.target];
         let hold = self.experiment.hold;
         Actor {
             ledger: self.ledger.clone(),
             fault,
-            target: self.target.target.clone(),
+            target: self.targets[planned.target].target.clone(),
             planned: planned.clone(),
             experiment: self.place,
-            target_ref: self.experiment.target.clone(),
+            target_ref: target_ref.clone(),
             cx: step_context(self.run, planned, hold, cancel.clone(), self.ledger, &self.engine.clock),
             inject_max: self.engine.options.inject_max,
+            bound: bounds.get(&target_ref.name),
         }
     }
 
-    fn failure(&self, acted: &[Acted]) -> Option<String> {
-        let failed = acted.iter().find_map(|step| step.error.as_ref());
-        failed.map(|error| match (error.is_cancelled(), self.stop.reason()) {
+    /// Why there is no hold. The first failure stops the others, which is no failure of theirs.
+    fn failure(&self, errors: &[&ActError]) -> Option<String> {
+        let first = errors.iter().find(|error| !error.is_cancelled()).or_else(|| errors.first())?;
+        Some(match (first.is_cancelled(), self.stop.reason()) {
             (true, Some(_)) => "asked to stop".to_owned(),
-            _ => format!("a fault failed: {error}"),
+            _ => format!("a fault failed: {first}"),
         })
     }
 
@@ -277,35 +294,52 @@ impl Running<'_> {
         })
     }
 
-    async fn roll_back(&self, acted: &[Acted]) -> bool {
+    async fn roll_back(&self, acted: &[Option<Acted>], bounds: &Bounds) -> bool {
+        let targets = self.experiment.targets.iter().zip(self.targets);
+        let ways = targets.map(|(target, prepared)| Way {
+            target,
+            hold: self.experiment.hold,
+            config: Ok(prepared.config.clone()),
+            bound: bounds.get(&target.name),
+        });
         let rollback = Rollback {
             catalog: &self.engine.catalog,
             ledger: self.ledger,
             clock: &self.engine.clock,
             run: self.run,
-            hold: self.experiment.hold,
             patience: self.engine.options.rollback_patience,
-            target: &self.experiment.target,
-            config: Ok(self.target.config.clone()),
-            last_success: Mutex::new(Instant::now()),
+            ways: ways.collect(),
         };
-        let mut left_behind = false;
-        let begun: Vec<_> =
-            self.experiment.steps.iter().zip(acted).filter(|(_, acted)| acted.intended).collect();
-        for (planned, acted) in begun.into_iter().rev() {
+        let begun = self.experiment.steps.iter().zip(acted).filter_map(|(planned, acted)| {
+            let acted = acted.as_ref().filter(|acted| acted.intended)?;
             let standing = Standing { state: StepState::Intended, has_acted: acted.error.is_none() };
-            let state = rollback.undo(planned, standing).await;
-            left_behind |= state.is_open();
-        }
-        left_behind
+            Some(Job { planned, standing, way: planned.target, order: (self.place, planned.wave) })
+        });
+        let undone = rollback.undo_all(begun.rev().collect()).await;
+        undone.iter().any(|(_, state)| state.is_open())
     }
+}
+
+/// Lets the steps of one lane act, until one fails; that one stops all others too.
+async fn act_in_order(lane: Vec<usize>, actors: &[Actor], cancel: &CancellationToken) -> Vec<(usize, Acted)> {
+    let mut all = Vec::new();
+    for place in lane {
+        let acted = actors[place].clone().act().await;
+        let failed = acted.error.is_some();
+        all.push((place, acted));
+        if failed {
+            cancel.cancel();
+            break;
+        }
+    }
+    all
 }
 
 /// Ends the sessions, side by side, and returns whether all ended as they should. They are gone before the rollback
 /// begins, so that it is the same as after a crash.
-async fn finish(actors: Vec<Actor>, acted: &mut [Acted]) -> bool {
+async fn finish(actors: Vec<Actor>, acted: &mut [Option<Acted>]) -> bool {
     let sessions = actors.into_iter().zip(acted).filter_map(|(actor, acted)| {
-        let session = acted.session.take()?;
+        let session = acted.as_mut()?.session.take()?;
         Some(actor.finish(session))
     });
     join_all(sessions).await.into_iter().all(|well| well)

@@ -42,8 +42,8 @@ pub struct Ticket {
     pub state_dir: PathBuf,
     /// The plan: the journal that holds it too may be removed while the run lives.
     pub plan: Plan,
-    /// The resolved configuration of each experiment's target.
-    pub configs: Vec<Value>,
+    /// The resolved configurations of the targets of each experiment, in the order of its plan.
+    pub configs: Vec<Vec<Value>>,
 }
 
 /// A guardian that stands by.

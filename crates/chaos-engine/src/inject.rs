@@ -8,10 +8,12 @@ use chaos_core::{
     Clock, DynFault, DynTarget, Effect, Failure, FaultError, PlannedStep, Progress, RecordBody, RunId,
     StepContext, TargetRef,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::journal::JournalError;
+use crate::lanes::permit;
 use crate::ledger::Ledger;
 
 /// The longest that rope or fence of one step may take.
@@ -32,6 +34,8 @@ pub(crate) struct Actor {
     pub(crate) target_ref: TargetRef,
     pub(crate) cx: StepContext,
     pub(crate) inject_max: Duration,
+    /// How many steps of its configured target may be at work at once.
+    pub(crate) bound: Option<Arc<Semaphore>>,
 }
 
 /// What became of one step.
@@ -94,6 +98,7 @@ impl Actor {
     pub(crate) async fn act(self) -> Acted {
         let ledger = self.ledger.clone();
         let step = self.planned.id;
+        let _permit = permit(self.bound.clone()).await;
         let acted = match AbortOnDropHandle::new(tokio::spawn(self.intend_arm_inject())).await {
             Ok(acted) => acted,
             Err(_) => Acted { intended: true, session: None, error: Some(ActError::Panicked) },
@@ -160,6 +165,7 @@ impl Actor {
     pub(crate) async fn finish(self, session: DynSession) -> bool {
         let step = self.planned.id;
         let ledger = self.ledger.clone();
+        let _permit = permit(self.bound.clone()).await;
         let finished = AbortOnDropHandle::new(tokio::spawn(async move {
             tokio::time::timeout(FINISH_MAX, self.fault.finish(&self.cx, session)).await
         }));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chaos_core::erased::PreparedStep;
-use chaos_core::{
-    DynConnector, DynTarget, ExperimentPlan, FaultError, Plan, PlannedStep, PrepareContext, RunId, StepId,
-    TargetRef,
-};
+use chaos_core::{DynTarget, ExperimentPlan, Plan, PlannedStep, PrepareContext, RunId, StepId};
+use futures::future::join_all;
 use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::lanes::{Bounds, permit};
+use crate::members::{Connected, trouble};
 use crate::request::{ExperimentRequest, FaultUse};
 use crate::stop::StopSignal;
 
@@ -18,8 +18,8 @@ use crate::stop::StopSignal;
 pub struct Prepared {
     /// The plan, for review.
     pub plan: Plan,
-    /// The connected targets, one an experiment.
-    pub targets: Vec<PreparedTarget>,
+    /// The connected targets of each experiment, in the order of its plan.
+    pub targets: Vec<Vec<PreparedTarget>>,
 }
 
 /// A connected target, and how another process can connect to it.
@@ -39,11 +39,12 @@ pub enum PrepareMode {
     DryRun,
 }
 
-/// Counts uses and steps over all experiments of a run.
+/// Counts uses, waves and steps over all experiments of a run.
 struct Numbers {
     run: RunId,
     seed: u64,
     uses: u32,
+    waves: u32,
     steps: u32,
 }
 
@@ -60,13 +61,13 @@ impl Engine {
         stop: &StopSignal,
     ) -> Result<Prepared, EngineError> {
         let run = RunId::new(self.clock.now(), rand::random());
-        let mut numbers = Numbers { run: run.clone(), seed, uses: 0, steps: 0 };
+        let mut numbers = Numbers { run: run.clone(), seed, uses: 0, waves: 0, steps: 0 };
         let mut experiments = Vec::new();
         let mut targets = Vec::new();
         for request in requests {
-            let (plan, target) = self.prepare_experiment(request, mode, &mut numbers, stop).await?;
+            let (plan, connected) = self.prepare_experiment(request, mode, &mut numbers, stop).await?;
             experiments.push(plan);
-            targets.push(target);
+            targets.push(connected);
         }
         Ok(Prepared { plan: Plan { run, seed, experiments }, targets })
     }
@@ -77,30 +78,23 @@ impl Engine {
         mode: PrepareMode,
         numbers: &mut Numbers,
         stop: &StopSignal,
-    ) -> Result<(ExperimentPlan, PreparedTarget), EngineError> {
-        let connector = self
-            .catalog
-            .connector(&request.kind)
-            .ok_or_else(|| EngineError::UnknownTarget(request.kind.clone()))?;
-        let target = self.bounded(&request, stop, connect(&**connector, &request)).await?;
+    ) -> Result<(ExperimentPlan, Vec<PreparedTarget>), EngineError> {
+        let connecting = self.connect_targets(&request, numbers.seed);
+        let connected = self.bounded(&request, stop, connecting).await?;
         // Before the faults look: what they find must not be the leavings of another run. A rollback is never cancelled and
         // has bounds of its own.
-        self.clean_target(target.identity(), mode).await?;
-        let steps = self.bounded(&request, stop, self.prepare_uses(&request, &*target, numbers)).await?;
+        self.clean_targets(&connected.refs, mode).await?;
+        let steps = self.bounded(&request, stop, self.prepare_uses(&request, &connected, numbers)).await?;
         let plan = ExperimentPlan {
-            target: TargetRef {
-                kind: request.kind.clone(),
-                identity: target.identity().clone(),
-                config: connector.redact(&request.config_as_written),
-                file: request.file,
-                index: request.index,
-            },
             name: request.name,
             hold: request.hold,
             parallel: request.parallel,
+            targets: connected.refs,
+            skipped: connected.skipped,
+            notes: connected.notes,
             steps,
         };
-        Ok((plan, PreparedTarget { target, config: connector.with_environment(request.config) }))
+        Ok((plan, connected.targets))
     }
 
     /// Waits for a part of the preparation, but not for ever, and not when we are asked to stop.
@@ -122,44 +116,58 @@ impl Engine {
     async fn prepare_uses(
         &self,
         request: &ExperimentRequest,
-        target: &dyn DynTarget,
+        connected: &Connected,
         numbers: &mut Numbers,
     ) -> Result<Vec<PlannedStep>, EngineError> {
+        let bounds = Bounds::of(&connected.refs);
         let mut steps = Vec::new();
         for fault_use in &request.uses {
             for _ in 0..fault_use.count {
-                steps.extend(self.prepare_use(request, fault_use, target, numbers).await?);
+                steps.extend(self.prepare_wave(request, fault_use, connected, &bounds, numbers).await?);
             }
         }
         Ok(steps)
     }
 
-    async fn prepare_use(
+    /// Prepares one use of a fault, on all members of its target side by side.
+    async fn prepare_wave(
         &self,
         request: &ExperimentRequest,
         fault_use: &FaultUse,
-        target: &dyn DynTarget,
+        connected: &Connected,
+        bounds: &Bounds,
         numbers: &mut Numbers,
     ) -> Result<Vec<PlannedStep>, EngineError> {
         let name = &fault_use.fault;
         let fault = self.catalog.fault(name).ok_or_else(|| EngineError::UnknownFault(name.clone()))?;
-        let cx = numbers.next_use(request);
-        let steps = fault.prepare(&cx, target, fault_use.params.clone()).await;
-        let steps = steps.map_err(|source| failed(request, format!("`{name}`"), source))?;
-        Ok(steps.into_iter().map(|step| numbers.plan(name, step)).collect())
+        let places = connected.places.get(fault_use.target).map_or(&[][..], Vec::as_slice);
+        numbers.waves += 1;
+        let preparing = places.iter().map(|place| {
+            let bound = bounds.get(&connected.refs[*place].name);
+            let target = &*connected.targets[*place].target;
+            let (cx, params) = (numbers.next_use(request), fault_use.params.clone());
+            async move {
+                let _permit = permit(bound).await;
+                fault.prepare(&cx, target, params).await
+            }
+        });
+        let preparing: Vec<_> = preparing.collect();
+        let (mut steps, mut failures) = (Vec::new(), Vec::new());
+        for (place, prepared) in places.iter().zip(join_all(preparing).await) {
+            match prepared {
+                Ok(found) => steps.extend(found.into_iter().map(|step| numbers.plan(name, *place, step))),
+                Err(error) => failures.push((connected.refs[*place].member.clone(), error)),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(steps);
+        }
+        let what = match request.targets.get(fault_use.target) {
+            Some(target) if !target.name.is_empty() => format!("`{name}` on `{}`", target.name),
+            Some(_) | None => format!("`{name}`"),
+        };
+        Err(trouble(request, what, places.len(), failures))
     }
-}
-
-async fn connect(
-    connector: &dyn DynConnector,
-    request: &ExperimentRequest,
-) -> Result<Arc<dyn DynTarget>, EngineError> {
-    let connected = connector.connect(request.config.clone()).await;
-    connected.map_err(|source| failed(request, format!("the {}", request.kind), source))
-}
-
-fn failed(request: &ExperimentRequest, what: String, source: FaultError) -> EngineError {
-    EngineError::Prepare { experiment: request.name.clone(), what, source }
 }
 
 impl Numbers {
@@ -174,10 +182,11 @@ impl Numbers {
         }
     }
 
-    fn plan(&mut self, fault: &str, prepared: PreparedStep) -> PlannedStep {
+    fn plan(&mut self, fault: &str, target: usize, prepared: PreparedStep) -> PlannedStep {
         self.steps += 1;
         let PreparedStep { summary, facts, step } = prepared;
-        PlannedStep { id: StepId(self.steps), fault: fault.to_owned(), summary, facts, step }
+        let (id, fault, wave) = (StepId(self.steps), fault.to_owned(), self.waves);
+        PlannedStep { id, fault, summary, facts, step, target, wave }
     }
 }
 

@@ -1,22 +1,26 @@
 //! Undoes what dead runs have left, from their journals alone.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_core::record::Undoer;
-use chaos_core::{ExitCode, RecordBody, RunId, StepId, StepState, TargetIdentity, TargetRef};
+use chaos_core::{ExitCode, ExperimentPlan, MembersRequest, RecordBody, RunId, StepId, StepState, TargetRef};
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::engine::Engine;
+use crate::engine::{ConfigPlace, Engine, FoundConfig};
 use crate::error::EngineError;
 use crate::events::EngineEvent;
 use crate::journal::lock::{holder, sweep};
 use crate::journal::{Damage, FileJournal, Journal, JournalContents, LockError, Owner, RunLock, read};
+use crate::lanes::Bounds;
 use crate::ledger::Ledger;
 use crate::prepare::PrepareMode;
-use crate::rollback::{Rollback, Standing};
+use crate::rollback::{Job, Rollback, Standing, Way};
 use crate::run_state::{RunState, StepStatus};
 
 /// How long a recovery waits for a guardian, or for another recovery, that is undoing the same run.
@@ -74,8 +78,8 @@ pub struct Survey {
 pub enum Credentials {
     /// The experiment file, or the references in the journal.
     Journal,
-    /// Handed over by the run while it lived: one configuration an experiment.
-    InMemory(Vec<Value>),
+    /// Handed over by the run while it lived: the configurations of each experiment's targets.
+    InMemory(Vec<Vec<Value>>),
 }
 
 impl Engine {
@@ -203,24 +207,22 @@ impl Engine {
             outcome.given_up = state.unnamed.len();
             left_behind = false;
         }
-        let mut rollbacks: Vec<(usize, Rollback<'_>)> = Vec::new();
-        for step in state.open_steps() {
-            if !rollbacks.iter().any(|(experiment, _)| *experiment == step.experiment) {
-                let rollback = self.rollback(run, &state, step, options, credentials, ledger);
-                rollbacks.push((step.experiment, rollback));
-            }
-            let Some((_, rollback)) = rollbacks.iter().find(|(experiment, _)| *experiment == step.experiment)
-            else {
-                unreachable!("it was just pushed")
-            };
-            let state = accept(step, options, ledger).await;
-            let standing = Standing { state, has_acted: step.has_acted };
-            let mut ended = rollback.undo(&step.planned, standing).await;
+        let open = newest_first(&state);
+        let (ways, jobs) = self.ways(&state, &open, options, credentials, ledger).await;
+        let rollback = Rollback {
+            catalog: &self.catalog,
+            ledger,
+            clock: &self.clock,
+            run,
+            patience: self.options.rollback_patience,
+            ways,
+        };
+        for (step, mut ended) in rollback.undo_all(jobs).await {
             if ended == StepState::Stuck && options.abandon {
                 ended = abandon(step, ledger).await;
             }
             left_behind |= ended.is_open();
-            outcome.steps.push((step.planned.id, ended));
+            outcome.steps.push((step, ended));
         }
         // What the journal lacks, the next recovery has to look at again.
         if left_behind || ledger.has_lost() {
@@ -230,49 +232,87 @@ impl Engine {
         outcome
     }
 
-    fn rollback<'a>(
-        &'a self,
-        run: &'a RunId,
+    /// How each target of the open steps is reached, and what is to be done there.
+    async fn ways<'a>(
+        &self,
         state: &'a RunState,
-        step: &'a StepStatus,
+        open: &[&'a StepStatus],
         options: &RecoverOptions,
         credentials: &Credentials,
-        ledger: &'a Ledger,
-    ) -> Rollback<'a> {
-        let planned = state.plan.as_ref().and_then(|plan| plan.experiments.get(step.experiment));
-        let target = &step.target;
-        let name = planned.map(|experiment| experiment.name.as_str());
-        Rollback {
-            catalog: &self.catalog,
-            ledger,
-            clock: &self.clock,
-            run,
-            hold: planned.map_or(Duration::ZERO, |experiment| experiment.hold),
-            patience: self.options.rollback_patience,
-            target,
-            last_success: Mutex::new(Instant::now()),
-            config: match credentials {
-                Credentials::InMemory(configs) => {
-                    configs.get(step.experiment).cloned().ok_or_else(|| "it was not handed over".to_owned())
-                }
-                Credentials::Journal => {
-                    self.configuration(target, name, options).map(|config| self.recall(target, config))
-                }
-            },
+        ledger: &Ledger,
+    ) -> (Vec<Way<'a>>, Vec<Job<'a>>) {
+        let seed = state.plan.as_ref().map_or(0, |plan| plan.seed);
+        let mut bounds: HashMap<usize, Bounds> = HashMap::new();
+        let mut keys = Vec::new();
+        let mut found = Vec::new();
+        let mut jobs = Vec::new();
+        for step in open {
+            let key = (step.experiment, step.planned.target);
+            let way = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+                keys.push(key);
+                found.push(*step);
+                keys.len() - 1
+            });
+            let state = accept(step, options, ledger).await;
+            let standing = Standing { state, has_acted: step.has_acted };
+            let order = (step.experiment, step.planned.wave);
+            jobs.push(Job { planned: &step.planned, standing, way, order });
+        }
+        let configs = found.iter().map(|step| self.config_of(state, step, seed, options, credentials));
+        let configs = join_all(configs).await;
+        let ways = found.iter().zip(configs).map(|(step, config)| {
+            let of_experiment = bounds.entry(step.experiment).or_insert_with(|| {
+                let targets = found.iter().filter(|other| other.experiment == step.experiment);
+                Bounds::of(targets.map(|other| &other.target))
+            });
+            Way {
+                target: &step.target,
+                hold: planned(state, step).map_or(Duration::ZERO, |experiment| experiment.hold),
+                config,
+                bound: of_experiment.get(&step.target.name),
+            }
+        });
+        let ways = ways.collect();
+        (ways, jobs)
+    }
+
+    async fn config_of(
+        &self,
+        state: &RunState,
+        step: &StepStatus,
+        seed: u64,
+        options: &RecoverOptions,
+        credentials: &Credentials,
+    ) -> Result<Value, String> {
+        match credentials {
+            Credentials::InMemory(configs) => {
+                let config =
+                    configs.get(step.experiment).and_then(|configs| configs.get(step.planned.target));
+                config.cloned().ok_or_else(|| "it was not handed over".to_owned())
+            }
+            Credentials::Journal => {
+                let name = planned(state, step).map(|experiment| experiment.name.as_str());
+                let config = self.configuration(&step.target, name, seed, options).await?;
+                Ok(self.recall(&step.target, config))
+            }
         }
     }
 
     /// The file first: it has what the journal must not keep. Where it is gone, the references in the journal may do.
-    fn configuration(
+    async fn configuration(
         &self,
         target: &TargetRef,
         name: Option<&str>,
+        seed: u64,
         options: &RecoverOptions,
     ) -> Result<Value, String> {
         if let Some(file) = &options.config {
-            return self.loader.load(file, target.index, name);
+            return self.from_file(target, file, name, seed).await;
         }
-        let from_file = target.file.as_ref().map(|file| self.loader.load(file, target.index, name));
+        let from_file = match &target.file {
+            Some(file) => Some(self.from_file(target, file, name, seed).await),
+            None => None,
+        };
         match from_file {
             Some(Ok(config)) => Ok(config),
             Some(Err(why)) => {
@@ -281,6 +321,31 @@ impl Engine {
             }
             None => self.loader.resolve(&target.config),
         }
+    }
+
+    /// The configuration that stands in a file now, for the one system of it that is meant.
+    async fn from_file(
+        &self,
+        target: &TargetRef,
+        file: &Path,
+        experiment: Option<&str>,
+        seed: u64,
+    ) -> Result<Value, String> {
+        let place = ConfigPlace { file, index: target.index, experiment, target: &target.name };
+        let FoundConfig { config, as_written } = self.loader.load(&place)?;
+        let Some(connector) = self.catalog.connector(&target.kind) else { return Ok(config) };
+        let request = MembersRequest {
+            config,
+            as_written,
+            directory: file.parent().map(Path::to_owned),
+            seed,
+            only: Some(target.member.clone()).filter(|name| !name.is_empty()),
+        };
+        let members = connector.members(request).await.map_err(|error| error.chain())?;
+        let member = members.list.into_iter().find(|member| member.name == target.member);
+        member
+            .map(|member| member.config)
+            .ok_or_else(|| format!("`{}` names no `{}` any more", file.display(), target.title()))
     }
 
     /// What was relative to the run must not mean something else here.
@@ -319,48 +384,54 @@ impl Engine {
         }
     }
 
-    /// Sees to it that no dead run has left something on a target: undoes it, or says that it is there.
-    pub(crate) async fn clean_target(
+    /// Sees to it that no dead run has left something on `targets`: undoes it, or says that it is there.
+    pub(crate) async fn clean_targets(
         &self,
-        identity: &TargetIdentity,
+        targets: &[TargetRef],
         mode: PrepareMode,
     ) -> Result<(), EngineError> {
         if self.options.over_dirty {
             return Ok(());
         }
         for unresolved in self.unresolved()? {
-            let is_ours = unresolved
-                .state
-                .open_steps()
-                .any(|step| step.target.identity.fingerprint == identity.fingerprint);
+            let dirty = unresolved.state.open_steps().map(|step| &step.target.identity.fingerprint);
+            let dirty: HashSet<&String> = dirty.collect();
+            let is_dirty = |target: &&TargetRef| dirty.contains(&target.identity.fingerprint);
             // A run that lives undoes its own faults, and two runs on one target do not touch each other's.
-            if !is_ours || unresolved.owner.is_some() {
+            let Some(target) = targets.iter().find(is_dirty).filter(|_| unresolved.owner.is_none()) else {
                 continue;
-            }
-            let run = unresolved.run;
+            };
+            let (run, label) = (unresolved.run, &target.identity.label);
             if mode == PrepareMode::DryRun {
-                self.events.event(EngineEvent::Notice(format!(
-                    "run {run} has left something on `{}`",
-                    identity.label
-                )));
+                self.events.event(EngineEvent::Notice(format!("run {run} has left something on `{label}`")));
                 continue;
             }
             self.events.event(EngineEvent::Notice(format!(
-                "run {run} died and left something on `{}`; undoing it first",
-                identity.label
+                "run {run} died and left something on `{label}`; undoing it first"
             )));
             let outcome = self.recover(&run, &RecoverOptions::default()).await?;
             if outcome.exit != ExitCode::Done {
-                return Err(EngineError::Dirty { run, target: identity.label.clone() });
+                return Err(EngineError::Dirty { run, target: label.clone() });
             }
         }
         Ok(())
     }
 }
 
-async fn abandon(step: &StepStatus, ledger: &Ledger) -> StepState {
-    ledger.note(RecordBody::Accepted { step: step.planned.id }).await;
-    ledger.note(RecordBody::Disarmed { step: step.planned.id }).await;
+/// The open steps: of the newest experiment and wave first, and of these with the newest intent.
+fn newest_first(state: &RunState) -> Vec<&StepStatus> {
+    let mut open: Vec<&StepStatus> = state.open_steps().collect();
+    open.sort_by_key(|step| Reverse((step.experiment, step.planned.wave)));
+    open
+}
+
+fn planned<'a>(state: &'a RunState, step: &StepStatus) -> Option<&'a ExperimentPlan> {
+    state.plan.as_ref().and_then(|plan| plan.experiments.get(step.experiment))
+}
+
+async fn abandon(step: StepId, ledger: &Ledger) -> StepState {
+    ledger.note(RecordBody::Accepted { step }).await;
+    ledger.note(RecordBody::Disarmed { step }).await;
     StepState::Accepted
 }
 

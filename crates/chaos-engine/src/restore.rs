@@ -92,10 +92,9 @@ impl Engine {
             RecordBody::Planned { plan: plan.clone() },
         ];
         for (place, experiment) in plan.experiments.iter().enumerate() {
-            bodies.extend(experiment.steps.iter().map(|planned| RecordBody::Intended {
-                experiment: place,
-                target: Box::new(experiment.target.clone()),
-                planned: Box::new(planned.clone()),
+            bodies.extend(experiment.steps.iter().filter_map(|planned| {
+                let target = Box::new(experiment.target_of(planned)?.clone());
+                Some(RecordBody::Intended { experiment: place, target, planned: Box::new(planned.clone()) })
             }));
         }
         let head = bodies.into_iter().map(|body| Record { at, body });

@@ -1,209 +1,160 @@
 //! Undoes steps, newest first, and does not give up while there is hope.
 //!
-//! Nothing here can be cancelled. Every attempt connects afresh and compares who answers with who was planned, so that
-//! the undo after a hold is the very one that a recovery does.
+//! Every system has a lane of its own, in which its steps are undone newest first. The lanes go side by side, but a lane
+//! waits with an older wave until the others are done with the newer ones, as long as they get on: one that fails or is
+//! slow holds nobody back. Nothing here can be cancelled.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chaos_core::crash::crash_point;
-use chaos_core::{
-    Catalog, Clock, DynFault, DynTarget, Failure, FaultError, PlannedStep, RecordBody, Reverted, RunId,
-    StepContext, StepState, TargetRef,
-};
+use chaos_core::{Catalog, Clock, PlannedStep, RunId, StepId, StepState, TargetRef};
+use futures::future::join_all;
 use serde_json::Value;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::{Semaphore, watch};
 
-use crate::inject::{step_context, too_long};
 use crate::ledger::Ledger;
+use crate::undo::Undo;
 
-/// The longest that one attempt may take. Undoing a hundred million rows takes minutes.
-const ATTEMPT_MAX: Duration = Duration::from_secs(3600);
-/// The longest that one attempt to connect may take.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How often an undo is tried that the target has refused. It costs little and refusals may pass.
-const REFUSALS_MAX: u32 = 3;
-/// The waits between attempts double from the first to the longest.
-const WAIT_FIRST: Duration = Duration::from_millis(200);
-const WAIT_LONGEST: Duration = Duration::from_secs(5);
+/// How long a system may be busy with one attempt before it no longer holds back the others, and gives its place among those
+/// that may work at once to the next.
+pub(crate) const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
 
-/// What a rollback needs, the same for all steps of one experiment.
+/// What a rollback needs, the same for all its lanes.
 pub(crate) struct Rollback<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) ledger: &'a Ledger,
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) run: &'a RunId,
-    pub(crate) hold: Duration,
+    /// How long a system is waited for. Counted from when something was last undone there, so that a dead one is waited for
+    /// once and not once for every step.
     pub(crate) patience: Duration,
-    pub(crate) target: &'a TargetRef,
-    /// The resolved configuration, or why there is none.
-    pub(crate) config: Result<Value, String>,
-    /// When something was last undone. Patience is counted from here, so that a dead target is waited for once and not
-    /// once for every step.
-    pub(crate) last_success: Mutex<Instant>,
+    /// The ways to the targets.
+    pub(crate) ways: Vec<Way<'a>>,
 }
 
-/// Which half of the undo is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Half {
-    Revert,
-    Disarm,
+/// How one target is reached.
+pub(crate) struct Way<'a> {
+    pub(crate) target: &'a TargetRef,
+    /// How long the faults of its experiment are held.
+    pub(crate) hold: Duration,
+    /// The resolved configuration, or why there is none.
+    pub(crate) config: Result<Value, String>,
+    /// How many systems of its configuration may be worked on at once.
+    pub(crate) bound: Option<Arc<Semaphore>>,
+}
+
+/// One step to undo.
+pub(crate) struct Job<'a> {
+    pub(crate) planned: &'a PlannedStep,
+    pub(crate) standing: Standing,
+    /// The place of its way.
+    pub(crate) way: usize,
+    /// Its experiment and wave. The greatest is undone first.
+    pub(crate) order: Order,
 }
 
 /// Where a step stands before its undo.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     pub(crate) state: StepState,
-    /// See [`StepContext::has_acted`].
+    /// See [`StepContext::has_acted`](chaos_core::StepContext::has_acted).
     pub(crate) has_acted: bool,
 }
 
-/// Why a step is stuck.
-struct GivenUp {
-    error: String,
-    hint: Option<String>,
-}
+/// Experiment and wave.
+pub(crate) type Order = (usize, u32);
 
 impl Rollback<'_> {
-    /// Undoes one step, and returns where it stands then.
-    pub(crate) async fn undo(&self, planned: &PlannedStep, standing: Standing) -> StepState {
-        let step = planned.id;
-        let undone = match standing.state {
-            // Only the helpers are left.
-            state @ (StepState::Reverted | StepState::Accepted) => Ok(state),
-            _ => self.revert(planned, standing.has_acted).await,
-        };
-        let ended = match undone {
-            Ok(StepState::Conflict) => return StepState::Conflict,
-            Ok(state) => self.retry(planned, Half::Disarm, false).await.map(|_| state),
-            Err(given_up) => Err(given_up),
-        };
-        match ended {
-            Ok(state) => {
-                self.ledger.note(RecordBody::Disarmed { step }).await;
-                state
+    /// Undoes all `jobs`, which come newest first, and returns where each step stands then, in the order they were settled.
+    pub(crate) async fn undo_all(&self, jobs: Vec<Job<'_>>) -> Vec<(StepId, StepState)> {
+        let lanes = self.lanes(jobs);
+        let front = Front::new(lanes.iter().map(|lane| lane.first().map(|job| job.order)).collect());
+        let settled = Mutex::new(Vec::new());
+        let settled_by = |step| settled.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+        let undoing =
+            lanes.iter().enumerate().map(|(place, jobs)| self.lane(place, jobs, &front, &settled_by));
+        join_all(undoing).await;
+        settled.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One lane for each system: two targets may be the same one.
+    fn lanes<'j>(&self, jobs: Vec<Job<'j>>) -> Vec<Vec<Job<'j>>> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut lanes: Vec<Vec<Job<'j>>> = Vec::new();
+        for job in jobs {
+            let system = self.ways[job.way].target.identity.fingerprint.as_str();
+            let place = *places.entry(system).or_insert(lanes.len());
+            if place == lanes.len() {
+                lanes.push(Vec::new());
             }
-            Err(GivenUp { error, hint }) => {
-                self.ledger.note(RecordBody::Stuck { step, error, hint }).await;
-                StepState::Stuck
-            }
+            lanes[place].push(job);
         }
+        // Stable: within a wave they stay newest first.
+        lanes.iter_mut().for_each(|jobs| jobs.sort_by_key(|job| std::cmp::Reverse(job.order)));
+        lanes
     }
 
-    async fn revert(&self, planned: &PlannedStep, has_acted: bool) -> Result<StepState, GivenUp> {
-        let reverted = self.retry(planned, Half::Revert, has_acted).await?;
-        let state = match reverted.conflicts_total {
-            0 => StepState::Reverted,
-            _ => StepState::Conflict,
-        };
-        self.ledger.note(RecordBody::Reverted { step: planned.id, reverted }).await;
-        Ok(state)
-    }
-
-    async fn retry(&self, planned: &PlannedStep, half: Half, has_acted: bool) -> Result<Reverted, GivenUp> {
-        let mut wait = WAIT_FIRST;
-        let mut attempt = 1;
-        loop {
-            crash_point("engine.undo.attempt");
-            let error = match self.attempt(planned, half, has_acted).await {
-                Ok(reverted) => {
-                    *self.last_success() = Instant::now();
-                    return Ok(reverted);
-                }
-                Err(error) => error,
-            };
-            let text = error.chain();
-            self.ledger
-                .note(RecordBody::RevertFailed { step: planned.id, attempt, error: text.clone() })
-                .await;
-            let goes_on = match error {
-                FaultError::WrongTarget(_) => false,
-                _ if error.is_transient() => self.last_success().elapsed() + wait < self.patience,
-                _ => attempt < REFUSALS_MAX,
-            };
-            if !goes_on {
-                let hint = error.hint().map_or_else(|| self.way_out(), str::to_owned);
-                return Err(GivenUp { error: text, hint: Some(hint) });
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(WAIT_LONGEST);
-            attempt += 1;
-        }
-    }
-
-    fn way_out(&self) -> String {
-        format!(
-            "mend the cause and run `chaos recover {0}`; `chaos recover {0} --abandon` gives the step up",
-            self.run
-        )
-    }
-
-    fn last_success(&self) -> MutexGuard<'_, Instant> {
-        self.last_success.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn attempt(
+    async fn lane(
         &self,
-        planned: &PlannedStep,
-        half: Half,
-        has_acted: bool,
-    ) -> Result<Reverted, FaultError> {
-        let fault = self.catalog.fault(&planned.fault).cloned().ok_or_else(|| {
-            let hint = "use the version of chaos that started the run, or a later one";
-            FaultError::Target(Failure::new(format!("find the fault `{}`", planned.fault)).hint(hint))
-        })?;
-        let target = self.connect().await?;
-        let never = CancellationToken::new();
-        let cx = step_context(self.run, planned, self.hold, never, self.ledger, self.clock);
-        let cx = StepContext { has_acted, ..cx };
-        let call = AbortOnDropHandle::new(tokio::spawn(call(fault, target, cx, planned.step.clone(), half)));
-        match tokio::time::timeout(ATTEMPT_MAX, call).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                Err(FaultError::Target(Failure::new("undo without a panic; this is a defect of chaos")))
-            }
-            Err(_) => Err(too_long("undo", planned, ATTEMPT_MAX)),
+        place: usize,
+        jobs: &[Job<'_>],
+        front: &Front,
+        settled: &(dyn Fn((StepId, StepState)) + Sync),
+    ) {
+        let lags = || front.lag(place);
+        let mut undo = Undo::new(self, &lags);
+        for job in jobs {
+            front.turn(place, job.order).await;
+            let state = undo.step(job).await;
+            settled((job.planned.id, state));
         }
-    }
-
-    async fn connect(&self) -> Result<Arc<dyn DynTarget>, FaultError> {
-        let label = &self.target.identity.label;
-        let unknown =
-            || FaultError::Target(Failure::new(format!("reach a target of kind `{}`", self.target.kind)));
-        let connector = self.catalog.connector(&self.target.kind).ok_or_else(unknown)?;
-        let config = self.config.clone().map_err(|why| {
-            let hint = "give the file where it is now with `chaos recover RUN --config FILE`";
-            FaultError::Target(Failure::new(format!("find the configuration of `{label}`: {why}")).hint(hint))
-        })?;
-        let connected = tokio::time::timeout(CONNECT_MAX, connector.connect(config)).await;
-        let target = connected
-            .map_err(|_| FaultError::Unreachable(Failure::new(format!("connect to `{label}`"))))??;
-        let found = target.identity();
-        if found.fingerprint != self.target.identity.fingerprint {
-            let what =
-                format!("undo on `{label}`: `{}` answers, which is not the system of the run", found.label);
-            let hint =
-                "nothing was touched; point the configuration at the system of the run and recover again";
-            return Err(FaultError::WrongTarget(Failure::new(what).hint(hint)));
-        }
-        Ok(target)
+        front.leave(place);
     }
 }
 
-async fn call(
-    fault: Arc<dyn DynFault>,
-    target: Arc<dyn DynTarget>,
-    cx: StepContext,
-    step: Value,
-    half: Half,
-) -> Result<Reverted, FaultError> {
-    match half {
-        Half::Revert => fault.revert(&cx, &*target, &step).await,
-        Half::Disarm => {
-            fault.disarm(&cx, &*target, &step).await?;
-            Ok(Reverted::new(chaos_core::RevertOutcome::Restored))
-        }
+/// How far the lanes are that others wait for.
+struct Front {
+    lanes: Mutex<Vec<Standpoint>>,
+    /// The newest order that a lane is at that gets on.
+    newest: watch::Sender<Option<Order>>,
+}
+
+#[derive(Clone, Copy)]
+struct Standpoint {
+    /// What the lane is at; `None` when it is done.
+    order: Option<Order>,
+    /// It failed or was slow, so that nobody waits for it any more.
+    lags: bool,
+}
+
+impl Front {
+    fn new(orders: Vec<Option<Order>>) -> Self {
+        let newest = orders.iter().copied().max().flatten();
+        let lanes = orders.into_iter().map(|order| Standpoint { order, lags: false }).collect();
+        Self { lanes: Mutex::new(lanes), newest: watch::Sender::new(newest) }
+    }
+
+    /// Comes to `order`, and waits until nobody who gets on is at a newer one.
+    async fn turn(&self, place: usize, order: Order) {
+        self.change(place, |lane| lane.order = Some(order));
+        let mut newest = self.newest.subscribe();
+        // The sender lives as long as we do.
+        let _ = newest.wait_for(|newest| newest.is_none_or(|newest| newest <= order)).await;
+    }
+
+    fn lag(&self, place: usize) {
+        self.change(place, |lane| lane.lags = true);
+    }
+
+    fn leave(&self, place: usize) {
+        self.change(place, |lane| lane.order = None);
+    }
+
+    fn change(&self, place: usize, change: impl FnOnce(&mut Standpoint)) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut lanes[place]);
+        let newest = lanes.iter().filter(|lane| !lane.lags).filter_map(|lane| lane.order).max();
+        self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
     }
 }

@@ -153,7 +153,7 @@ impl RunState {
         let mut experiments = self.plan.iter().flat_map(|plan| plan.experiments.iter().enumerate());
         experiments.find_map(|(place, experiment)| {
             let step = experiment.steps.iter().find(|step| step.id == id)?;
-            Some((place, experiment.target.clone(), step.clone()))
+            Some((place, experiment.target_of(step)?.clone(), step.clone()))
         })
     }
 
@@ -161,7 +161,11 @@ impl RunState {
         match self.plan.clone() {
             Some(plan) => {
                 for (place, experiment) in plan.experiments.iter().enumerate() {
-                    experiment.steps.iter().for_each(|step| self.intend(place, &experiment.target, step));
+                    for step in &experiment.steps {
+                        if let Some(target) = experiment.target_of(step) {
+                            self.intend(place, target, step);
+                        }
+                    }
                 }
             }
             // The plan stands before the first effect. Where it is lost, an intent may be lost with it.

@@ -1,7 +1,9 @@
 //! Steps of one experiment that would stand in each other's way.
 //!
 //! All faults of an experiment last until the end of its hold, whether they are injected in order or side by side, so
-//! every pair of its steps meets. Experiments follow each other, and so do not.
+//! every pair of its steps on one system meets. Experiments follow each other, and so do not.
+
+use std::collections::BTreeMap;
 
 use chaos_core::{Access, ExperimentPlan, NameKind, PlannedStep};
 
@@ -12,15 +14,25 @@ const PAIRS_MAX: usize = 20;
 
 /// Returns why steps of `experiment` cannot be held together.
 pub(crate) fn refusals(experiment: &ExperimentPlan) -> Vec<Refusal> {
-    let pairs = experiment
-        .steps
-        .iter()
-        .enumerate()
-        .flat_map(|(place, second)| experiment.steps[..place].iter().map(move |first| (first, second)));
+    let on_one_system = by_system(experiment);
+    let pairs = on_one_system.iter().flat_map(|steps| {
+        let pairs = steps.iter().enumerate();
+        pairs.flat_map(|(place, second)| steps[..place].iter().map(move |first| (*first, *second)))
+    });
     let refused = pairs.filter_map(|(first, second)| {
         blocked(experiment, first, second).or_else(|| same_setting(experiment, first, second))
     });
     refused.take(PAIRS_MAX).collect()
+}
+
+/// The steps of an experiment, those on one system together: two named targets may be the same one.
+fn by_system(experiment: &ExperimentPlan) -> Vec<Vec<&PlannedStep>> {
+    let mut systems: BTreeMap<&str, Vec<&PlannedStep>> = BTreeMap::new();
+    for step in &experiment.steps {
+        let fingerprint = experiment.target_of(step).map_or("", |target| &target.identity.fingerprint);
+        systems.entry(fingerprint).or_default().push(step);
+    }
+    systems.into_values().collect()
 }
 
 fn blocked(experiment: &ExperimentPlan, first: &PlannedStep, second: &PlannedStep) -> Option<Refusal> {

@@ -10,6 +10,7 @@ pub mod pattern;
 pub mod production;
 pub mod refusal;
 mod review;
+pub mod rope;
 
 pub use approved::ApprovedPlan;
 pub use limits::{Limits, Source};
@@ -17,3 +18,4 @@ pub use pattern::NamePattern;
 pub use production::Production;
 pub use refusal::{Refusal, Rule};
 pub use review::review;
+pub use rope::RequireRope;

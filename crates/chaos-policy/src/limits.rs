@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::pattern::NamePattern;
 use crate::production::Production;
+use crate::rope::RequireRope;
 
 /// What a plan may do. Every limit has a default that keeps a mistake small; a policy file changes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -26,18 +27,19 @@ pub struct Limits {
     pub max_tables: u64,
     /// How many connections the steps of one experiment may hold open at once. Default: 100.
     pub max_connections: u64,
-    /// How many hosts all steps of a run may touch together. Default: 10.
+    /// How many hosts all steps of a run may touch together; a host counts once, however many steps it has. Default: 10.
     pub max_hosts: u64,
     /// How many pods all steps of a run may touch together. Default: 20.
     pub max_pods: u64,
-    /// Names that no step may touch and no target may have, as patterns: `billing`, `table:public.users`, `host:10.0.*`. The
-    /// databases and schemas of the systems themselves (`template0`, `pg_catalog`, …) are always protected. Default: none.
+    /// Names that no step may touch and no target may have, as patterns: `billing`, `table:public.users`, `host:10.0.*`,
+    /// `service:postgresql*`, `cidr:10.0.0.0/8`. The databases and schemas of the systems themselves (`template0`, `pg_catalog`, …) are always protected. Default: none.
     #[schemars(with = "Vec<String>")]
     pub protected: Vec<NamePattern>,
     /// What counts as production. Nothing that does is touched, unless it is allowed here.
     pub production: Production,
-    /// Whether every step must have something on the target that ends it without us. Default: false.
-    pub require_rope: bool,
+    /// What every step must have on its target that ends it without us: `none`, `any`, or `over_reboot`, where a deadline must
+    /// also hold when the target is rebooted meanwhile. `true` means `any`, `false` means `none`. Default: none.
+    pub require_rope: RequireRope,
     /// Where these limits come from.
     #[serde(skip)]
     pub source: Source,
@@ -68,7 +70,7 @@ impl Default for Limits {
             max_pods: 20,
             protected: Vec::new(),
             production: Production::default(),
-            require_rope: false,
+            require_rope: RequireRope::None,
             source: Source::BuiltIn,
         }
     }

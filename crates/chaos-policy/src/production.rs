@@ -10,8 +10,8 @@ use crate::pattern::NamePattern;
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Production {
-    /// The words that give production away when they are a part of the name of a host, database or schema: `shop-prod-2` has
-    /// the parts `shop`, `prod` and `2`, but `reproduction` is one part and another word. Default: `prod`, `production`, `live`, `prd`.
+    /// The words that give production away when they are a part of the name of a host, database, schema, service, path or
+    /// container: `shop-prod-2` has the parts `shop`, `prod` and `2`, but `reproduction` is one part and another word. Default: `prod`, `production`, `live`, `prd`.
     pub words: Vec<String>,
     /// Names that may be touched although they look like production, as patterns: `shop_live_copy`, `host:prod-canary-*`.
     /// Default: none.
@@ -30,9 +30,14 @@ impl Production {
     /// Returns the word that gives `name` away as production, unless the name is allowed.
     pub fn word_in(&self, name: &TargetName) -> Option<&str> {
         match name.kind {
-            NameKind::Host | NameKind::Database | NameKind::Schema => {}
+            NameKind::Host
+            | NameKind::Database
+            | NameKind::Schema
+            | NameKind::Service
+            | NameKind::Path
+            | NameKind::Container => {}
             // A table `live_orders` says nothing about where it lives.
-            NameKind::Table | NameKind::Setting => return None,
+            NameKind::Table | NameKind::Setting | NameKind::Process | NameKind::Network => return None,
         }
         if self.allow.iter().any(|pattern| pattern.matches(name)) {
             return None;

@@ -1,6 +1,6 @@
 //! The review: a plan and limits in, an approved plan or every reason against it out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use chaos_core::{ExperimentPlan, NameKind, Plan, Quantity, Rope, TargetName};
@@ -54,7 +54,7 @@ fn quantities(plan: &Plan, limits: &Limits) -> Vec<Refusal> {
         (Rule::MaxRows, "rows", total(|sum| sum.rows), limits.max_rows),
         (Rule::MaxTables, "tables", total(|sum| sum.tables), limits.max_tables),
         (Rule::MaxConnections, "connections at once", most(|sum| sum.connections), limits.max_connections),
-        (Rule::MaxHosts, "hosts", total(|sum| sum.hosts), limits.max_hosts),
+        (Rule::MaxHosts, "hosts", hosts(plan), limits.max_hosts),
         (Rule::MaxPods, "pods", total(|sum| sum.pods), limits.max_pods),
     ];
     let over = checks.into_iter().filter(|(_, _, value, limit)| value > limit);
@@ -76,6 +76,26 @@ fn sum(experiment: &ExperimentPlan) -> Quantity {
         hosts: sum.hosts.saturating_add(step.hosts),
         pods: sum.pods.saturating_add(step.pods),
     })
+}
+
+/// A step that touches one host touches its target, which counts once however many steps it has. A step that touches several
+/// hosts through one target counts them itself.
+fn hosts(plan: &Plan) -> u64 {
+    let mut targets: HashMap<&str, (bool, u64)> = HashMap::new();
+    for experiment in &plan.experiments {
+        for step in &experiment.steps {
+            let fingerprint = experiment.target_of(step).map_or("", |target| &target.identity.fingerprint);
+            let (is_touched, through_it) = targets.entry(fingerprint).or_default();
+            match step.facts.quantity.hosts {
+                0 => {}
+                1 => *is_touched = true,
+                several => *through_it = through_it.saturating_add(several),
+            }
+        }
+    }
+    let counts =
+        targets.into_values().map(|(is_touched, through_it)| through_it.saturating_add(is_touched.into()));
+    counts.fold(0, u64::saturating_add)
 }
 
 fn duration(experiment: &ExperimentPlan, limits: &Limits) -> Option<Refusal> {
@@ -107,7 +127,7 @@ fn in_words(duration: std::time::Duration) -> String {
 }
 
 fn names(experiment: &ExperimentPlan, limits: &Limits) -> Vec<Refusal> {
-    let of_target = experiment.target.identity.names.iter();
+    let of_target = experiment.targets.iter().flat_map(|target| &target.identity.names);
     let of_steps = experiment.steps.iter().flat_map(|step| &step.facts.names);
     let mut refusals = Vec::new();
     for name in of_target.chain(of_steps) {
@@ -127,7 +147,15 @@ fn schema_of(name: &TargetName) -> Option<TargetName> {
         NameKind::Table => {
             name.name.split_once('.').map(|(schema, _)| TargetName::new(NameKind::Schema, schema))
         }
-        NameKind::Host | NameKind::Database | NameKind::Schema | NameKind::Setting => None,
+        NameKind::Host
+        | NameKind::Database
+        | NameKind::Schema
+        | NameKind::Setting
+        | NameKind::Service
+        | NameKind::Path
+        | NameKind::Process
+        | NameKind::Container
+        | NameKind::Network => None,
     }
 }
 
@@ -159,18 +187,28 @@ fn production(name: &TargetName, limits: &Limits) -> Option<Refusal> {
 }
 
 fn ropes(experiment: &ExperimentPlan, limits: &Limits) -> Vec<Refusal> {
-    let without = experiment.steps.iter().filter(|step| limits.require_rope && step.facts.rope == Rope::None);
-    let refused = without.map(|step| Refusal {
+    let without = experiment
+        .steps
+        .iter()
+        .filter_map(|step| Some((step, limits.require_rope.lack_of(step.facts.rope)?)));
+    let refused = without.map(|(step, lack)| Refusal {
         rule: Rule::RequireRope,
-        value: "none".to_owned(),
-        limit: "required".to_owned(),
-        message: format!(
-            "step {} (`{}`) has nothing on its target that ends it without us",
-            step.id, step.fault
-        ),
+        value: rope_word(step.facts.rope).to_owned(),
+        limit: limits.require_rope.to_string(),
+        message: format!("step {} (`{}`) {lack}", step.id, step.fault),
         where_to_change: limits.place_of("require_rope"),
     });
     refused.collect()
+}
+
+fn rope_word(rope: Rope) -> &'static str {
+    match rope {
+        Rope::None => "none",
+        Rope::OnTarget { survives_reboot: false } => "until a reboot",
+        Rope::OnTarget { survives_reboot: true } => "over a reboot",
+        Rope::EndsByItself => "ends by itself",
+        Rope::ServerLimit => "a limit of the server",
+    }
 }
 
 #[cfg(test)]

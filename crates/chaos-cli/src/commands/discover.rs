@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chaos_core::document;
-use chaos_core::{Catalog, DiscoverFilter, ExitCode, Inventory, ResourceFilter};
+use chaos_core::{
+    Catalog, DiscoverFilter, DynConnector, ExitCode, Inventory, MembersRequest, ResourceFilter,
+};
 use chaos_engine::report::plain;
+use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -14,17 +17,23 @@ use crate::catalog::catalog;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::loader::variable;
-use crate::output::{Output, table};
+use crate::output::{Output, progress, table};
 use crate::requests;
 
 /// The longest that one target may take. A catalogue of a hundred thousand tables is read in less.
 const DISCOVER_MAX: Duration = Duration::from_secs(120);
+
+/// How many systems of one target are looked at at once.
+const AT_ONCE: usize = 32;
 
 /// One target to look at.
 struct Wanted {
     name: String,
     kind: String,
     config: Value,
+    as_written: Value,
+    /// Where relative paths in the configuration begin.
+    directory: Option<PathBuf>,
     resources: ResourceFilter,
 }
 
@@ -53,9 +62,7 @@ pub fn run(arguments: &DiscoverArguments, output: &Output) -> Result<ExitCode, C
     let found = super::block_on(async {
         let mut found = Vec::new();
         for one in wanted {
-            let filter =
-                DiscoverFilter { tables: arguments.tables.clone(), resources: one.resources.clone() };
-            found.push(look(one, &filter, &catalog).await?);
+            found.extend(look_at_members(one, arguments, &catalog).await?);
         }
         Ok(found)
     })?;
@@ -65,11 +72,17 @@ pub fn run(arguments: &DiscoverArguments, output: &Output) -> Result<ExitCode, C
 
 fn from_file(file: &Path, catalog: &Catalog) -> Result<Vec<Wanted>, CliError> {
     let requests = requests::load(&[PathBuf::from(file)], catalog)?;
-    let wanted = requests.into_iter().map(|request| Wanted {
-        name: request.name,
-        kind: request.kind,
-        config: request.config,
-        resources: request.filter,
+    let directory = std::path::absolute(file).ok().and_then(|file| file.parent().map(Path::to_owned));
+    let wanted = requests.into_iter().flat_map(|request| {
+        let (experiment, resources, directory) = (request.name, request.filter, directory.clone());
+        request.targets.into_iter().map(move |target| Wanted {
+            name: entitled(&experiment, &target.name),
+            kind: target.kind,
+            config: target.config,
+            as_written: target.config_as_written,
+            directory: directory.clone(),
+            resources: resources.clone(),
+        })
     });
     Ok(wanted.collect())
 }
@@ -87,7 +100,14 @@ fn from_url(url: &str, arguments: &DiscoverArguments, catalog: &Catalog) -> Resu
     if let Some(connector) = catalog.connector(&kind) {
         connector.check_config(&config).map_err(|error| invalid(&error))?;
     }
-    Ok(Wanted { name: "--url".to_owned(), kind, config, resources: ResourceFilter::default() })
+    Ok(Wanted {
+        name: "--url".to_owned(),
+        kind,
+        as_written: config.clone(),
+        config,
+        directory: None,
+        resources: ResourceFilter::default(),
+    })
 }
 
 fn db_type(url: &str, arguments: &DiscoverArguments) -> Result<String, CliError> {
@@ -103,11 +123,51 @@ fn db_type(url: &str, arguments: &DiscoverArguments) -> Result<String, CliError>
     }
 }
 
-async fn look(wanted: Wanted, filter: &DiscoverFilter, catalog: &Catalog) -> Result<Found, CliError> {
-    let Wanted { name, kind, config, .. } = wanted;
+fn entitled(name: &str, part: &str) -> String {
+    if part.is_empty() { name.to_owned() } else { format!("{name}/{part}") }
+}
+
+/// Looks at every system that one configuration stands for.
+async fn look_at_members(
+    wanted: Wanted,
+    arguments: &DiscoverArguments,
+    catalog: &Catalog,
+) -> Result<Vec<Found>, CliError> {
+    let Wanted { name, kind, config, as_written, directory, resources } = wanted;
+    let filter = DiscoverFilter { tables: arguments.tables.clone(), resources };
     let connector = catalog
         .connector(&kind)
         .ok_or_else(|| CliError::new(Code::Unknown, format!("reach a target of kind `{kind}`")))?;
+    let request = MembersRequest { config, as_written, directory, seed: 0, only: None };
+    let members = connector.members(request).await;
+    let members =
+        members.map_err(|error| CliError::of_fault(format!("look at the {kind} of `{name}`"), &error))?;
+    members.notes.iter().for_each(|note| progress::say(&plain(note)));
+    let at_once = members.at_once.unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
+    let looking = members
+        .list
+        .into_iter()
+        .map(|member| look(entitled(&name, &member.name), &kind, &**connector, member.config, &filter));
+    let mut found = Vec::new();
+    for one in stream::iter(looking).buffered(at_once).collect::<Vec<_>>().await {
+        match one {
+            Ok(one) => found.push(one),
+            Err(error) if members.allow_unreachable && error.code == Code::Unreachable => {
+                progress::say(&plain(&format!("skipped: {}: {}", error.what, error.causes.join(": "))));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+async fn look(
+    name: String,
+    kind: &str,
+    connector: &dyn DynConnector,
+    config: Value,
+    filter: &DiscoverFilter,
+) -> Result<Found, CliError> {
     let what = format!("look at the {kind} of `{name}`");
     let looking = async {
         let target = connector.connect(config).await?;

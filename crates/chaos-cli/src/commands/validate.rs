@@ -57,7 +57,8 @@ fn check(file: &Path, catalog: &Catalog) -> Result<Valid, Vec<Problem>> {
     let unresolved = loaded
         .experiments
         .iter()
-        .filter_map(|spec| loaded.resolve_config(spec.index, &variable).err())
+        .flat_map(|spec| (0..spec.targets.len()).map(|target| (spec.index, target)))
+        .filter_map(|(index, target)| loaded.resolve_config(index, target, &variable).err())
         .map(|problem| format!("{problem:?}"));
     Ok(Valid {
         file: file.to_owned(),

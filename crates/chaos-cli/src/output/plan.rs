@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chaos_core::{ExperimentPlan, Plan, PlannedStep, Quantity, Rope, StepFacts, TargetIdentity};
+use chaos_core::{ExperimentPlan, Plan, PlannedStep, Quantity, Rope, StepFacts, TargetIdentity, TargetRef};
 use chaos_engine::report::{duration_words, plain};
 use chaos_policy::Refusal;
 use schemars::JsonSchema;
@@ -30,9 +30,27 @@ struct ExperimentReport {
     name: String,
     hold_ms: u64,
     parallel: bool,
-    #[schemars(with = "Value")]
-    target: TargetIdentity,
+    /// The target, the first one where there are several.
+    #[schemars(with = "Option<Value>")]
+    target: Option<TargetIdentity>,
+    /// All targets, in the order of the file.
+    targets: Vec<TargetReport>,
+    /// Members of the targets that did not answer and are left out, because that is allowed.
+    skipped: Vec<String>,
+    /// What else there is to know of the targets.
+    notes: Vec<String>,
     steps: Vec<StepReport>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct TargetReport {
+    /// Its name below `targets:`; empty where the experiment has one `target`.
+    name: String,
+    /// Which of the systems of its configuration it is; empty where that stands for one system only.
+    member: String,
+    kind: String,
+    #[schemars(with = "Value")]
+    identity: TargetIdentity,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -40,6 +58,10 @@ struct StepReport {
     id: u32,
     fault: String,
     summary: String,
+    /// The place of its target among the targets.
+    target: usize,
+    /// The steps of one wave act side by side on their targets.
+    wave: u32,
     #[serde(flatten)]
     #[schemars(with = "Value")]
     facts: StepFacts,
@@ -59,17 +81,28 @@ impl PlanReport {
 }
 
 fn experiment_report(experiment: &ExperimentPlan) -> ExperimentReport {
+    let target = |target: &TargetRef| TargetReport {
+        name: target.name.clone(),
+        member: target.member.clone(),
+        kind: target.kind.clone(),
+        identity: target.identity.clone(),
+    };
     let step = |step: &PlannedStep| StepReport {
         id: step.id.0,
         fault: step.fault.clone(),
         summary: step.summary.clone(),
+        target: step.target,
+        wave: step.wave,
         facts: step.facts.clone(),
     };
     ExperimentReport {
         name: experiment.name.clone(),
         hold_ms: milliseconds(experiment),
         parallel: experiment.parallel,
-        target: experiment.target.identity.clone(),
+        target: experiment.targets.first().map(|target| target.identity.clone()),
+        targets: experiment.targets.iter().map(target).collect(),
+        skipped: experiment.skipped.clone(),
+        notes: experiment.notes.clone(),
         steps: experiment.steps.iter().map(step).collect(),
     }
 }
@@ -85,16 +118,28 @@ pub fn render(plan: &Plan) -> String {
     // Writing into a String cannot fail, here and below.
     let _ = writeln!(text, "Plan: {} experiments, {steps} steps, seed {}", plan.experiments.len(), plan.seed);
     for experiment in &plan.experiments {
-        let identity = &experiment.target.identity;
         let side = if experiment.parallel { ", side by side" } else { "" };
         let _ = writeln!(text, "\nExperiment {}", plain(&experiment.name));
-        let _ = writeln!(text, "  Target  {}, {}", plain(&identity.product), plain(&identity.label));
+        for target in &experiment.targets {
+            let identity = &target.identity;
+            let name = if is_alone(target) { String::new() } else { format!("{}: ", plain(&target.title())) };
+            let _ =
+                writeln!(text, "  Target  {name}{}, {}", plain(&identity.product), plain(&identity.label));
+        }
+        for note in &experiment.notes {
+            let _ = writeln!(text, "  Note    {}", plain(note));
+        }
+        for skipped in &experiment.skipped {
+            let _ = writeln!(text, "  Skipped {}", plain(skipped));
+        }
         let _ = writeln!(text, "  Hold    {}{side}", duration_words(milliseconds(experiment)));
         if experiment.steps.is_empty() {
             let _ = writeln!(text, "  No steps: the faults found nothing to do.");
         }
         for step in &experiment.steps {
-            let _ = writeln!(text, "  {:>3}  {}: {}", step.id, plain(&step.fault), plain(&step.summary));
+            let on = experiment.target_of(step).filter(|target| !is_alone(target));
+            let on = on.map(|target| format!(" on {}", plain(&target.title()))).unwrap_or_default();
+            let _ = writeln!(text, "  {:>3}  {}{on}: {}", step.id, plain(&step.fault), plain(&step.summary));
             let _ = writeln!(text, "       undo:       {}", plain(&step.facts.undo));
             let _ = writeln!(text, "       without us: {}", rope_words(step.facts.rope));
             let _ = writeln!(text, "       touches:    {}", quantity_words(&step.facts.quantity));
@@ -102,6 +147,10 @@ pub fn render(plan: &Plan) -> String {
     }
     text.push_str("\nDry run: nothing was changed.\n");
     text
+}
+
+fn is_alone(target: &TargetRef) -> bool {
+    target.name.is_empty() && target.member.is_empty()
 }
 
 /// Returns what ends a fault when we never come back.

@@ -6,6 +6,7 @@
 mod duration;
 mod schema;
 mod shape;
+mod targets;
 mod validate;
 
 use std::path::Path;
@@ -14,12 +15,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::context::ResourceFilter;
-use crate::document::{Document, Node, Problem, Segment, resolve};
+use crate::document::{Content, Document, Node, Problem, Segment, resolve};
 use crate::erased::Catalog;
 
 pub use duration::{HOLD_MAX, parse_hold};
 pub use schema::schema;
-pub use validate::{COUNT_MAX, NAME_MAX, PARTS_MAX, TargetWord, target_word};
+pub use targets::{TargetWord, target_word};
+pub use validate::{COUNT_MAX, NAME_MAX, PARTS_MAX};
 
 /// A file of experiments that passed every check.
 #[derive(Debug, Clone)]
@@ -36,10 +38,8 @@ pub struct ExperimentSpec {
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// The kind of target: `database`.
-    pub target: String,
-    /// How to reach the target, as written: references are not resolved.
-    pub target_config: Value,
+    /// What it acts on, at least one.
+    pub targets: Vec<TargetSpec>,
     /// How long the faults are held.
     pub hold: Duration,
     /// Whether the faults are injected side by side.
@@ -48,6 +48,17 @@ pub struct ExperimentSpec {
     pub filter: ResourceFilter,
     /// The faults, in order.
     pub uses: Vec<FaultUse>,
+}
+
+/// One target of an experiment as a person wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSpec {
+    /// Its name below `targets:`; empty where the experiment has one `target`.
+    pub name: String,
+    /// The kind of target: `database`.
+    pub kind: String,
+    /// How to reach it, as written: references are not resolved.
+    pub config: Value,
 }
 
 /// One use of a fault.
@@ -59,6 +70,8 @@ pub struct FaultUse {
     pub params: Value,
     /// How many times it is done.
     pub count: u32,
+    /// The place of what it acts on among the targets of its experiment, from 0.
+    pub target: usize,
 }
 
 /// Reads and checks a file of experiments.
@@ -82,23 +95,25 @@ pub fn parse(name: &str, text: &str, catalog: &Catalog) -> Result<Loaded, Vec<Pr
 }
 
 impl Loaded {
-    /// Returns the `target_config` of the experiment at `index` with its references resolved. It may hold secrets.
+    /// Returns the configuration of the target at place `target` of the experiment at `index`, its references resolved. It
+    /// may hold secrets.
     ///
     /// # Errors
     /// When a reference cannot be resolved; the problem shows where it stands.
     pub fn resolve_config(
         &self,
         index: usize,
+        target: usize,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Value, Problem> {
-        let config = &self.experiments[index].target_config;
-        let node = self.document.root().at(&config_path(index));
+        let config = &self.experiments[index].targets[target].config;
+        let node = self.document.root().at(&self.config_path(index, target));
         resolve(config, env).map_err(|error| self.document.reference_problem(node, &error))
     }
 
-    /// Makes a problem of the target of the experiment at `index`: it cannot be reached.
-    pub fn config_problem(&self, index: usize, message: &str) -> Problem {
-        self.problem_at(&config_path(index), message)
+    /// Makes a problem of the target at place `target` of the experiment at `index`: it cannot be reached.
+    pub fn config_problem(&self, index: usize, target: usize, message: &str) -> Problem {
+        self.problem_at(&self.config_path(index, target), message)
     }
 
     /// Makes a problem of one use of a fault, both places from 0: its preflight failed.
@@ -106,6 +121,23 @@ impl Loaded {
         let mut path = experiment_path(index);
         path.extend([Segment::Key("skills".to_owned()), Segment::Index(fault_use)]);
         self.problem_at(&path, message)
+    }
+
+    /// Where the configuration of a target stands: below the experiment, or below one of its `targets`.
+    fn config_path(&self, index: usize, target: usize) -> Vec<Segment> {
+        let mut path = experiment_path(index);
+        let targets = self.document.root().at(&path).get("targets");
+        if let Some(targets) = targets {
+            path.push(Segment::Key("targets".to_owned()));
+            path.push(match &targets.content {
+                Content::Sequence(_) => Segment::Index(target),
+                Content::Mapping(_) | Content::Scalar { .. } => {
+                    Segment::Key(self.experiments[index].targets[target].name.clone())
+                }
+            });
+        }
+        path.push(Segment::Key("target_config".to_owned()));
+        path
     }
 
     fn problem_at(&self, path: &[Segment], message: &str) -> Problem {
@@ -116,12 +148,6 @@ impl Loaded {
 
 fn experiment_path(index: usize) -> Vec<Segment> {
     vec![Segment::Key("experiments".to_owned()), Segment::Index(index)]
-}
-
-fn config_path(index: usize) -> Vec<Segment> {
-    let mut path = experiment_path(index);
-    path.push(Segment::Key("target_config".to_owned()));
-    path
 }
 
 #[cfg(test)]

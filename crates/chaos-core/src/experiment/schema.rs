@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{ExperimentShape, FileShape, SkillShape};
+use super::shape::{ExperimentShape, FileShape, NamedTargetShape, SkillShape, TargetShape};
 use crate::erased::Catalog;
 
 /// Returns the JSON schema (draft 2020-12) of a file of experiments. `target_config` depends on `target`, and `params` on
@@ -13,25 +13,56 @@ pub fn schema(catalog: &Catalog) -> Value {
     let experiments = json!({"minItems": 1, "items": {"$ref": "#/$defs/experiment"}});
     merge(&mut file, "/properties/experiments", experiments);
     let mut experiment = part(schemars::schema_for!(ExperimentShape));
-    let kinds: Vec<_> = catalog.connectors.iter().map(|connector| connector.kind()).collect();
-    merge(&mut experiment, "/properties/target", json!({"enum": kinds}));
-    merge(&mut experiment, "/properties/target_config", json!({"type": "object"}));
     merge(&mut experiment, "/properties/skills", json!({"minItems": 1, "items": {"$ref": "#/$defs/skill"}}));
-    let mut cases = Vec::new();
+    merge(&mut experiment, "/properties/targets", several_targets());
+    let mut configs = Vec::new();
+    let mut skills = Vec::new();
     for connector in &catalog.connectors {
         let kind = connector.kind();
         let config = hoist(connector.config_schema(), &format!("target_config.{kind}"), &mut definitions);
+        configs.push(when("target", kind, json!({"target_config": config})));
         let faults = catalog.faults.iter().map(|fault| fault.spec()).filter(|spec| spec.target == kind);
         let names: Vec<_> = faults.map(|spec| spec.name).collect();
-        let skills = json!({"items": {"properties": {"skill_name": {"enum": names}}}});
-        cases.push(when("target", kind, json!({"target_config": config, "skills": skills})));
+        let of_kind = json!({"items": {"properties": {"skill_name": {"enum": names}}}});
+        skills.push(when("target", kind, json!({"skills": of_kind})));
     }
-    merge(&mut experiment, "", json!({"allOf": cases}));
+    target_of(&mut experiment, catalog, &[configs.clone(), skills].concat());
+    merge(
+        &mut experiment,
+        "",
+        json!({"oneOf": [{"required": ["target", "target_config"]}, {"required": ["targets"]}]}),
+    );
+    for (name, shape) in [
+        ("target", schemars::schema_for!(TargetShape)),
+        ("named_target", schemars::schema_for!(NamedTargetShape)),
+    ] {
+        let mut target = part(shape);
+        target_of(&mut target, catalog, &configs);
+        definitions.insert(name.to_owned(), target);
+    }
     definitions.insert("experiment".to_owned(), experiment);
     let skill = skill(catalog, &mut definitions);
     definitions.insert("skill".to_owned(), skill);
     merge(&mut file, "", json!({"$defs": definitions}));
     file
+}
+
+/// A name for each target, or a list of targets with names.
+fn several_targets() -> Value {
+    let target = json!({"$ref": "#/$defs/target"});
+    let named = json!({"$ref": "#/$defs/named_target"});
+    json!({"oneOf": [
+        {"type": "object", "minProperties": 1, "additionalProperties": target},
+        {"type": "array", "minItems": 1, "items": named},
+    ]})
+}
+
+/// Says which kinds of target there are, and what `cases` say about each.
+fn target_of(schema: &mut Value, catalog: &Catalog, cases: &[Value]) {
+    let kinds: Vec<_> = catalog.connectors.iter().map(|connector| connector.kind()).collect();
+    merge(schema, "/properties/target", json!({"enum": kinds}));
+    merge(schema, "/properties/target_config", json!({"type": "object"}));
+    merge(schema, "", json!({"allOf": cases}));
 }
 
 fn skill(catalog: &Catalog, definitions: &mut Map<String, Value>) -> Value {

@@ -51,7 +51,7 @@ fn the_shipped_example_loads_with_the_parameters_it_gives() {
     let loaded = load_text(example).unwrap();
     let experiment = &loaded.experiments[0];
     assert_eq!(experiment.name, "postgres-load-test");
-    assert_eq!(experiment.target, "database");
+    assert_eq!(experiment.targets[0].kind, "database");
     assert_eq!(experiment.hold, Duration::from_secs(300));
     assert!(!experiment.parallel && experiment.filter.is_empty());
     let used: Vec<_> = experiment.uses.iter().map(|used| (used.fault.as_str(), &used.params)).collect();
@@ -69,11 +69,11 @@ fn every_experiment_of_a_file_keeps_its_own_target() {
     };
     let loaded = load_text(&format!("experiments:\n{}{}", one("a", "first"), one("b", "second"))).unwrap();
     let urls: Vec<_> =
-        loaded.experiments.iter().map(|e| (e.index, &e.target_config["connection_url"])).collect();
+        loaded.experiments.iter().map(|e| (e.index, &e.targets[0].config["connection_url"])).collect();
     assert_eq!(urls, [(0, &json!("first")), (1, &json!("second"))]);
     assert_eq!(
         loaded.experiments[1].uses[0],
-        FaultUse { fault: "db.insert_load".into(), params: json!({}), count: 3 }
+        FaultUse { fault: "db.insert_load".into(), params: json!({}), count: 3, target: 0 }
     );
 }
 
@@ -90,9 +90,9 @@ fn a_misspelt_word_is_refused_with_a_suggestion_wherever_it_stands() {
     check_refused(
         &file("  parralel: true\n", "  - skill_name: db.insert_lod\n    parms: {}\n"),
         &[
-            "e.yaml:6:3: unknown key `parralel` (did you mean `parallel`? Known keys: `name`, `target`, `target_config`, `skills`, `duration`, `parallel`, `resource_filters`)",
+            "e.yaml:6:3: unknown key `parralel` (did you mean `parallel`? Known keys: `name`, `target`, `target_config`, `targets`, `skills`, `duration`, `parallel`, `resource_filters`)",
             "e.yaml:8:17: unknown fault `db.insert_lod` (did you mean `db.insert_load`? `chaos list-skills` shows all)",
-            "e.yaml:9:5: unknown key `parms` (did you mean `params`? Known keys: `skill_name`, `params`, `count`)",
+            "e.yaml:9:5: unknown key `parms` (did you mean `params`? Known keys: `skill_name`, `on`, `params`, `count`)",
         ],
     );
     check_refused(
@@ -240,10 +240,10 @@ fn a_broken_file_tells_its_first_problems_and_counts_the_rest() {
 fn references_stay_as_written_until_they_are_resolved() {
     let text = file("", INSERT).replace("connection_url: x", "connection_url: 'pg://me:${PW}@h'");
     let loaded = load_text(&text).unwrap();
-    assert_eq!(loaded.experiments[0].target_config["connection_url"], json!("pg://me:${PW}@h"));
-    let resolved = loaded.resolve_config(0, &|_| Some("s3cret".to_owned())).unwrap();
+    assert_eq!(loaded.experiments[0].targets[0].config["connection_url"], json!("pg://me:${PW}@h"));
+    let resolved = loaded.resolve_config(0, 0, &|_| Some("s3cret".to_owned())).unwrap();
     assert_eq!(resolved["connection_url"], json!("pg://me:s3cret@h"));
-    let problem = loaded.resolve_config(0, &|_| None).unwrap_err();
+    let problem = loaded.resolve_config(0, 0, &|_| None).unwrap_err();
     assert_eq!(
         format!("{problem:?}"),
         "e.yaml:4:35: the environment variable `PW` is not set (set it, or give a default: `${PW:-default}`)"
@@ -270,7 +270,7 @@ fn parameters_take_no_reference_because_the_journal_keeps_them() {
 #[test]
 fn later_trouble_is_shown_where_its_cause_stands() {
     let loaded = load_text(&file("", INSERT)).unwrap();
-    assert_eq!(loaded.config_problem(0, "no").position(), Some((4, 18)));
+    assert_eq!(loaded.config_problem(0, 0, "no").position(), Some((4, 18)));
     assert_eq!(loaded.use_problem(0, 0, "no").position(), Some((7, 5)));
 }
 

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::duration::parse_hold;
 use super::shape::{ExperimentShape, FileShape, SkillShape};
+use super::targets::{Place, Places};
 use super::{ExperimentSpec, FaultUse};
 use crate::context::ResourceFilter;
-use crate::document::reference::{check_syntax, without_references};
+use crate::document::reference::without_references;
 use crate::document::{Content, Document, Node, Problem, Span, closest, suggest};
 use crate::erased::{Catalog, DynFault};
 
@@ -25,39 +26,6 @@ pub const PARTS_MAX: usize = 100;
 
 /// How many problems are told at once. Nobody reads more, and a broken file may have thousands.
 const PROBLEMS_MAX: usize = 50;
-
-/// Kinds of target that other versions of this file know.
-const KNOWN_ELSEWHERE: [&str; 2] = ["kubernetes", "server"];
-
-/// Short words for kinds of target.
-const SHORT: [(&str, &str); 3] = [("db", "database"), ("k8s", "kubernetes"), ("srv", "server")];
-
-/// What a word after `target:` or `--target` means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TargetWord {
-    /// This kind of target.
-    Kind(String),
-    /// A kind of target that this version cannot act on. Message and hint.
-    NotSupported(String, String),
-    /// No kind of target at all. Message and hint.
-    Unknown(String, String),
-}
-
-/// Says what `word` means as a kind of target; short words are taken too.
-pub fn target_word(word: &str, catalog: &Catalog) -> TargetWord {
-    let lower = word.to_lowercase();
-    let kind = SHORT.iter().find(|(short, _)| *short == lower).map_or(&*lower, |(_, kind)| kind);
-    let kinds = || catalog.connectors.iter().map(|connector| connector.kind());
-    if catalog.connector(kind).is_some() {
-        return TargetWord::Kind(kind.to_owned());
-    }
-    if KNOWN_ELSEWHERE.contains(&kind) {
-        let message = format!("target `{kind}` is not supported by this version");
-        let list = kinds().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
-        return TargetWord::NotSupported(message, format!("supported targets: {list}"));
-    }
-    TargetWord::Unknown(format!("unknown target `{word}`"), suggest(word, kinds(), "targets"))
-}
 
 /// Checks a whole file.
 pub(super) fn experiments(
@@ -90,18 +58,18 @@ pub(super) fn experiments(
 }
 
 /// Collects problems while the rest is still checked.
-struct Problems(Vec<Problem>);
+pub(super) struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
-    fn keep<T>(&mut self, result: Result<T, Vec<Problem>>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, result: Result<T, Vec<Problem>>) -> Option<T> {
         result.map_err(|problems| self.0.extend(problems)).ok()
     }
 
-    fn keep_one<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+    pub(super) fn keep_one<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.0.push(problem)).ok()
     }
 
-    fn finish(self) -> Result<(), Vec<Problem>> {
+    pub(super) fn finish(self) -> Result<(), Vec<Problem>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }
@@ -117,7 +85,7 @@ fn first_problems(document: &Document, mut problems: Vec<Problem>) -> Vec<Proble
 }
 
 /// Refuses an empty list and one that is too long. That it is missing or no list is told by the shape.
-fn check_parts(document: &Document, node: &Node, key: &str, part: &str) -> Result<(), Problem> {
+pub(super) fn check_parts(document: &Document, node: &Node, key: &str, part: &str) -> Result<(), Problem> {
     let Some((entry, items)) = node.entry(key).and_then(|entry| Some((entry, entry.value.items()?))) else {
         return Ok(());
     };
@@ -134,9 +102,10 @@ fn check_parts(document: &Document, node: &Node, key: &str, part: &str) -> Resul
     Ok(())
 }
 
-struct Reader<'a> {
-    document: &'a Document,
-    catalog: &'a Catalog,
+/// Reads one experiment. Its targets are read in [`super::targets`].
+pub(super) struct Reader<'a> {
+    pub(super) document: &'a Document,
+    pub(super) catalog: &'a Catalog,
 }
 
 impl Reader<'_> {
@@ -145,37 +114,36 @@ impl Reader<'_> {
         let mut problems = Problems(Vec::new());
         let shape: Option<ExperimentShape> = problems.keep(self.document.read(node));
         problems.keep_one(self.name(node));
-        let target = problems.keep_one(self.target(node)).flatten();
+        let places = self.places(node, &mut problems);
         let hold = problems.keep_one(self.hold(node)).flatten();
         let filter = problems.keep(self.filter(node));
         problems.keep_one(check_parts(self.document, node, "skills", "fault"));
-        let (mut config, mut uses) = (None, Vec::new());
-        // Without a target there is nothing to compare configuration and faults with.
-        if let Some(target) = &target {
-            config = problems.keep(self.target_config(node, target)).flatten();
-            for item in node.get("skills").and_then(Node::items).unwrap_or_default().iter().take(PARTS_MAX) {
-                uses.extend(problems.keep(self.fault_use(item, target)));
-            }
+        let mut uses = Vec::new();
+        for item in node.get("skills").and_then(Node::items).unwrap_or_default().iter().take(PARTS_MAX) {
+            uses.extend(problems.keep(self.fault_use(item, &places)).flatten());
         }
         problems.finish()?;
-        match (shape, target, config, hold, filter) {
-            (Some(shape), Some(target), Some(target_config), Some(hold), Some(filter)) => {
+        let targets = places.list.into_iter().map(Place::into_spec).collect::<Option<Vec<_>>>();
+        match (shape, targets, hold, filter) {
+            (Some(shape), Some(targets), Some(hold), Some(filter)) => {
                 let ExperimentShape { name, parallel, .. } = shape;
-                Ok(ExperimentSpec { index, name, target, target_config, hold, parallel, filter, uses })
+                Ok(ExperimentSpec { index, name, targets, hold, parallel, filter, uses })
             }
             _ => unreachable!("what is missing without a problem is missing in the shape, which tells it"),
         }
     }
 
     /// Makes the problem of a value: what is wrong, and what to do.
-    fn problem(&self, span: Span, message: &str, help: &str) -> Problem {
+    pub(super) fn problem(&self, span: Span, message: &str, help: &str) -> Problem {
         self.document.problem(span, "here", message).help(help)
     }
 
-    fn name(&self, node: &Node) -> Result<(), Problem> {
-        let Some((name, span)) = node.get("name").and_then(|node| Some((node.text()?, node.span))) else {
-            return Ok(());
-        };
+    pub(super) fn name(&self, node: &Node) -> Result<(), Problem> {
+        let name = node.get("name").and_then(|node| Some((node.text()?, node.span)));
+        name.map_or(Ok(()), |(name, span)| self.check_name(name, span))
+    }
+
+    pub(super) fn check_name(&self, name: &str, span: Span) -> Result<(), Problem> {
         let message = if name.trim().is_empty() {
             "the name is empty"
         } else if name.chars().count() > NAME_MAX {
@@ -186,22 +154,6 @@ impl Reader<'_> {
             return Ok(());
         };
         Err(self.problem(span, message, &format!("a name is one line of 1 to {NAME_MAX} characters")))
-    }
-
-    fn target(&self, node: &Node) -> Result<Option<String>, Problem> {
-        let Some((word, span)) = node.get("target").and_then(|node| Some((node.text()?, node.span))) else {
-            return Ok(None);
-        };
-        if span.start == span.end {
-            // Nothing is written; the shape says so.
-            return Ok(None);
-        }
-        match target_word(word, self.catalog) {
-            TargetWord::Kind(kind) => Ok(Some(kind)),
-            TargetWord::NotSupported(message, hint) | TargetWord::Unknown(message, hint) => {
-                Err(self.problem(span, &message, &hint))
-            }
-        }
     }
 
     fn hold(&self, node: &Node) -> Result<Option<Duration>, Problem> {
@@ -234,22 +186,17 @@ impl Reader<'_> {
         problems.finish().map(|()| ResourceFilter::new(expressions))
     }
 
-    fn target_config(&self, node: &Node, target: &str) -> Result<Option<Value>, Vec<Problem>> {
-        let (Some(entry), Some(connector)) = (node.entry("target_config"), self.catalog.connector(target))
-        else {
-            return Ok(None);
-        };
-        self.document.entries(&entry.value, entry.key_span).map_err(|problem| vec![problem])?;
-        // A reference that is written wrongly would be taken for a part of the URL.
-        check_syntax(&entry.value.to_value())
-            .map_err(|error| vec![self.document.reference_problem(&entry.value, &error)])?;
-        self.document.check(&entry.value, |config| connector.check_config(config)).map(Some)
-    }
-
-    fn fault_use(&self, node: &Node, target: &str) -> Result<FaultUse, Vec<Problem>> {
+    /// Returns `None` where the target is wrong, which was told: there is nothing to compare the fault with then.
+    fn fault_use(&self, node: &Node, places: &Places) -> Result<Option<FaultUse>, Vec<Problem>> {
         self.document.entries(node, node.span).map_err(|problem| vec![problem])?;
         let mut problems = Problems(Vec::new());
         let shape: Option<SkillShape> = problems.keep(self.document.read(node));
+        let target = problems.keep_one(self.on(node, places)).flatten();
+        let Some((target, kind)) =
+            target.and_then(|target| Some((target, places.list[target].kind.as_ref()?)))
+        else {
+            return problems.finish().map(|()| None);
+        };
         if let Some(shape) = &shape
             && !(1..=COUNT_MAX).contains(&shape.count)
         {
@@ -257,31 +204,29 @@ impl Reader<'_> {
             let message = format!("count `{}` is out of bounds", shape.count);
             problems.0.push(self.problem(span, &message, &format!("write a number from 1 to {COUNT_MAX}")));
         }
-        let fault = problems.keep_one(self.fault(node, target)).flatten();
+        let fault = problems.keep_one(self.fault(node, kind, &places.list[target].title())).flatten();
         let params = fault.and_then(|fault| problems.keep(self.params(node, fault)));
         problems.finish()?;
         match (shape, fault, params) {
             (Some(SkillShape { count, .. }), Some(fault), Some(params)) => {
-                Ok(FaultUse { fault: fault.spec().name.to_owned(), params, count })
+                Ok(Some(FaultUse { fault: fault.spec().name.to_owned(), params, count, target }))
             }
             _ => unreachable!("what is missing without a problem is missing in the shape, which tells it"),
         }
     }
 
-    fn fault(&self, node: &Node, target: &str) -> Result<Option<&dyn DynFault>, Problem> {
+    fn fault(&self, node: &Node, kind: &str, target: &str) -> Result<Option<&dyn DynFault>, Problem> {
         let Some((name, span)) = node.get("skill_name").and_then(|node| Some((node.text()?, node.span)))
         else {
             return Ok(None);
         };
         let names =
-            || self.catalog.faults.iter().map(|fault| fault.spec()).filter(|spec| spec.target == target);
+            || self.catalog.faults.iter().map(|fault| fault.spec()).filter(|spec| spec.target == kind);
         match self.catalog.fault(name) {
-            Some(fault) if fault.spec().target == target => Ok(Some(&**fault)),
+            Some(fault) if fault.spec().target == kind => Ok(Some(&**fault)),
             Some(fault) => {
-                let message = format!(
-                    "fault `{name}` acts on a `{}`, but the target is a `{target}`",
-                    fault.spec().target
-                );
+                let message =
+                    format!("fault `{name}` acts on a `{}`, but {target} is a `{kind}`", fault.spec().target);
                 let help = suggest("", names().map(|spec| spec.name), "faults for it");
                 Err(self.problem(span, &message, &help))
             }

@@ -1,19 +1,32 @@
 //! Experiments and steps as they stand in a report before anything is known of them but the plan.
 
-use chaos_core::{Effect, ExperimentPlan, PlannedStep, StepId, StepState};
+use chaos_core::{Effect, ExperimentPlan, PlannedStep, StepId, StepState, TargetRef};
 
 use super::model::{ExperimentReport, ExperimentStatus, StepReport, TargetReport};
 
 pub(super) fn describe(experiment: &mut ExperimentReport, planned: &ExperimentPlan) {
-    let identity = &planned.target.identity;
     experiment.name = planned.name.clone();
     experiment.parallel = planned.parallel;
     experiment.hold_ms = Some(u64::try_from(planned.hold.as_millis()).unwrap_or(u64::MAX));
-    experiment.target = Some(TargetReport {
-        kind: planned.target.kind.clone(),
-        product: identity.product.clone(),
-        label: identity.label.clone(),
-    });
+    experiment.targets = planned.targets.iter().map(target_report).collect();
+    experiment.target = experiment.targets.first().cloned();
+    experiment.skipped = planned.skipped.clone();
+    experiment.notes = planned.notes.clone();
+}
+
+fn target_report(target: &TargetRef) -> TargetReport {
+    TargetReport {
+        kind: target.kind.clone(),
+        product: target.identity.product.clone(),
+        label: target.identity.label.clone(),
+        name: title(target),
+    }
+}
+
+/// What tells a target from the others of its experiment; nothing where it is alone.
+fn title(target: &TargetRef) -> Option<String> {
+    let is_alone = target.name.is_empty() && target.member.is_empty();
+    (!is_alone).then(|| target.title())
 }
 
 pub(super) fn unknown_experiment(number: usize) -> ExperimentReport {
@@ -22,6 +35,9 @@ pub(super) fn unknown_experiment(number: usize) -> ExperimentReport {
         status: ExperimentStatus::NotStarted,
         steps: Vec::new(),
         target: None,
+        targets: Vec::new(),
+        skipped: Vec::new(),
+        notes: Vec::new(),
         hold_ms: None,
         parallel: false,
         started_at: None,
@@ -32,10 +48,11 @@ pub(super) fn unknown_experiment(number: usize) -> ExperimentReport {
     }
 }
 
-pub(super) fn planned_step(planned: &PlannedStep, target: &str) -> StepReport {
+pub(super) fn planned_step(planned: &PlannedStep, target: &TargetRef) -> StepReport {
     StepReport {
         fault: planned.fault.clone(),
-        target: target.to_owned(),
+        target: target.identity.label.clone(),
+        target_name: title(target),
         summary: planned.summary.clone(),
         undo: planned.facts.undo.clone(),
         rope: Some(planned.facts.rope),
@@ -49,6 +66,7 @@ pub(super) fn unknown_step(id: StepId) -> StepReport {
         id: id.0,
         fault: "unknown".to_owned(),
         target: String::new(),
+        target_name: None,
         summary: "its intent is damaged in the journal".to_owned(),
         // Somebody wrote about it, so it was begun.
         state: StepState::Intended,

@@ -1,7 +1,7 @@
 //! One record as one line of the timeline.
 
 use chaos_core::record::Undoer;
-use chaos_core::{Record, RecordBody, StepId};
+use chaos_core::{Record, RecordBody, RevertOutcome, StepId};
 
 use super::model::{Event, RunReport};
 use super::words;
@@ -72,8 +72,12 @@ fn describe(report: &RunReport, body: &RecordBody) -> (&'static str, Subject, St
 fn describe_step(body: &RecordBody) -> (&'static str, Subject, String) {
     use RecordBody as R;
     let (kind, step, text) = match body {
-        R::Intended { planned, .. } => {
-            ("intended", planned.id, format!("{}: about to {}", planned.fault, planned.summary))
+        R::Intended { planned, target, .. } => {
+            let on = match target.name.is_empty() && target.member.is_empty() {
+                true => String::new(),
+                false => format!(" on {}", target.title()),
+            };
+            ("intended", planned.id, format!("{}{on}: about to {}", planned.fault, planned.summary))
         }
         R::Armed { step } => ("armed", *step, "armed".to_owned()),
         R::Injected { step, effect } => ("injected", *step, with_effect("injected", effect)),
@@ -81,6 +85,9 @@ fn describe_step(body: &RecordBody) -> (&'static str, Subject, String) {
         R::Measured { step, effect } => ("measured", *step, with_effect("measured", effect)),
         R::Reverted { step, reverted } => {
             let text = match reverted.conflicts_total {
+                0 if reverted.outcome == RevertOutcome::AlreadyUndone => {
+                    with_effect("already undone by the target, and read back", &reverted.effect)
+                }
                 0 => with_effect("undone and read back", &reverted.effect),
                 conflicts => format!("undone and read back, {conflicts} conflicts left as they are"),
             };

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use chaos_core::plan::Plan;
 use chaos_core::record::Undoer;
-use chaos_core::{ExitCode, PlannedStep, Record, RecordBody, Reverted, StepEvent, StepId, StepState};
+use chaos_core::{
+    ExitCode, PlannedStep, Record, RecordBody, Reverted, StepEvent, StepId, StepState, TargetRef,
+};
 use jiff::Timestamp;
 
 use crate::journal::{Damage, JournalContents};
@@ -102,7 +104,7 @@ impl Folding {
                 self.take_rollback(at, *experiment, *by, reason);
             }
             RecordBody::Intended { experiment, target, planned } => {
-                let step = self.place_step(*experiment, planned, &target.identity.label);
+                let step = self.place_step(*experiment, planned, target);
                 advance(step, StepEvent::Intend);
                 step.intended_at = Some(at);
             }
@@ -169,7 +171,9 @@ impl Folding {
         for (place, planned) in plan.experiments.iter().enumerate() {
             describe(self.experiment(place), planned);
             for step in &planned.steps {
-                self.place_step(place, step, &planned.target.identity.label);
+                if let Some(target) = planned.target_of(step) {
+                    self.place_step(place, step, target);
+                }
             }
         }
         self.has_plan = true;
@@ -208,7 +212,12 @@ impl Folding {
         &mut self.report.experiments[place]
     }
 
-    fn place_step(&mut self, experiment: usize, planned: &PlannedStep, target: &str) -> &mut StepReport {
+    fn place_step(
+        &mut self,
+        experiment: usize,
+        planned: &PlannedStep,
+        target: &TargetRef,
+    ) -> &mut StepReport {
         self.step_or(planned.id, experiment, || planned_step(planned, target))
     }
 

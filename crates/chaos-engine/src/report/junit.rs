@@ -25,8 +25,11 @@ pub(super) fn render(report: &RunReport) -> Result<String, SerializeError> {
 
 fn suite(experiment: &ExperimentReport) -> TestSuite {
     let mut suite = TestSuite::new(plain(&experiment.name));
-    if let Some(target) = &experiment.target {
+    for target in &experiment.targets {
         suite.add_property(Property::new("target", plain(&target.label)));
+    }
+    for skipped in &experiment.skipped {
+        suite.add_property(Property::new("skipped", plain(skipped)));
     }
     suite.add_property(Property::new("status", experiment.status.word()));
     suite.add_test_cases(experiment.steps.iter().map(|step| case(step, experiment)));
@@ -34,7 +37,7 @@ fn suite(experiment: &ExperimentReport) -> TestSuite {
 }
 
 fn case(step: &StepReport, experiment: &ExperimentReport) -> TestCase {
-    let name = format!("{}: {}", step.id, plain(&step.summary));
+    let name = format!("{}: {}", step.id, plain(&step.what()));
     let mut case = TestCase::new(name, status(step));
     case.set_classname(plain(&step.fault));
     if let (Some(start), Some(end)) = (step.intended_at, step.reverted_at.or(experiment.ended_at)) {

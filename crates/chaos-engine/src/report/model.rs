@@ -119,8 +119,17 @@ pub struct ExperimentReport {
     pub status: ExperimentStatus,
     /// Its steps in plan order.
     pub steps: Vec<StepReport>,
-    /// What it acted on; absent only where the plan in the journal is damaged.
+    /// What it acted on, the first of them where there are several; absent only where the plan in the journal is damaged.
     pub target: Option<TargetReport>,
+    /// Everything it acted on.
+    #[serde(default)]
+    pub targets: Vec<TargetReport>,
+    /// Members of its targets that did not answer and were left out, because that was allowed; one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// What else there is to know of its targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// How long its faults were to be held, in milliseconds.
     pub hold_ms: Option<u64>,
     /// Whether its faults were injected side by side.
@@ -190,6 +199,9 @@ pub struct TargetReport {
     pub product: String,
     /// How people name it, without secrets.
     pub label: String,
+    /// What tells it from the other targets of its experiment: `shop`, `web/host-1`. Absent where it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What happened to one step.
@@ -201,6 +213,9 @@ pub struct StepReport {
     pub fault: String,
     /// The label of the target.
     pub target: String,
+    /// What tells the target from the others of its experiment: `shop`, `web/host-1`. Absent where it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_name: Option<String>,
     /// What was to be done to what, in one line.
     pub summary: String,
     /// Where it stands: `planned`, `intended`, `armed`, `injected`, `reverted`, `conflict`, `stuck` or `accepted`.
@@ -259,6 +274,14 @@ impl StepReport {
     /// Returns whether something of this step may still be on its target: its effect, or our helpers.
     pub fn is_open(&self) -> bool {
         self.state.may_have_left(self.disarmed)
+    }
+
+    /// Returns what was to be done, behind the name of the target where there are several.
+    pub fn what(&self) -> String {
+        match &self.target_name {
+            Some(name) => format!("{name}: {}", self.summary),
+            None => self.summary.clone(),
+        }
     }
 }
 

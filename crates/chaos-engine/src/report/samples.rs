@@ -112,7 +112,7 @@ pub(super) fn hostile() -> Vec<Record> {
     let name = "</title><script>alert(\"1\")</script> & 'x' | `y`";
     let mut plan =
         plan(name, &["insert 1 row into public.\"<img src=x onerror=alert(1)>\"\u{1b}[31m\nRun: completed"]);
-    plan.experiments[0].target.identity.label = "postgres://127.0.0.1/a\"b'c<d>&e".to_owned();
+    plan.experiments[0].targets[0].identity.label = "postgres://127.0.0.1/a\"b'c<d>&e".to_owned();
     let mut journal = Journal::begin(&plan);
     journal.inject_all(&plan);
     journal.rollback(Undoer::Run, "<b>because</b>");
@@ -143,10 +143,21 @@ fn plan(name: &str, summaries: &[&str]) -> Plan {
         config: serde_json::json!({"connection_url": "postgres://chaos@127.0.0.1:5432/shop"}),
         file: None,
         index: 0,
+        name: String::new(),
+        member: String::new(),
+        at_once: None,
     };
     let steps = summaries.iter().zip(1..).map(|(summary, number)| step(number, summary)).collect();
     let hold = Duration::from_secs(60);
-    let experiment = ExperimentPlan { name: name.to_owned(), hold, parallel: false, target, steps };
+    let experiment = ExperimentPlan {
+        name: name.to_owned(),
+        hold,
+        parallel: false,
+        targets: vec![target],
+        skipped: Vec::new(),
+        notes: Vec::new(),
+        steps,
+    };
     Plan { run: run(), seed: 42, experiments: vec![experiment] }
 }
 
@@ -167,6 +178,8 @@ fn step(number: u32, summary: &str) -> PlannedStep {
             names: Vec::new(),
         },
         step: serde_json::json!({}),
+        target: 0,
+        wave: number,
     }
 }
 
@@ -197,7 +210,7 @@ impl Journal {
 
     fn intend(&mut self, plan: &Plan, index: usize) {
         let planned = plan.experiments[0].steps[index].clone();
-        let target = Box::new(plan.experiments[0].target.clone());
+        let target = Box::new(plan.experiments[0].targets[0].clone());
         let planned = Box::new(planned);
         self.push(RecordBody::Intended { experiment: 0, target, planned });
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::{RunReport, RunStatus};
+use super::model::{RunReport, RunStatus, StepReport};
 use crate::recover::UnresolvedRun;
 use crate::run_state::StepStatus;
 
@@ -131,7 +131,7 @@ impl OpenStep {
             id: step.planned.id.0,
             fault: step.planned.fault.clone(),
             target: step.target.identity.label.clone(),
-            summary: step.planned.summary.clone(),
+            summary: told.map_or_else(|| step.planned.summary.clone(), StepReport::what),
             state: step.state,
             conflicts_total: told.map_or(0, |told| told.conflicts_total),
             undo_error: told.and_then(|told| told.undo_error.clone()),

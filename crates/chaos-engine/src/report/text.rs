@@ -84,8 +84,8 @@ impl Page {
         let status = self.ink.paint(experiment_mood(experiment.status), &experiment.status.words());
         let name = self.ink.paint(Mood::Strong, &plain(&experiment.name));
         self.line(format_args!("\nExperiment {name}: {status}"));
-        if let Some(target) = &experiment.target {
-            self.line(format_args!("  Target    {}, {}", plain(&target.product), plain(&target.label)));
+        for line in target_lines(experiment) {
+            self.line(format_args!("  {line}"));
         }
         if let Some(hold) = experiment.hold_ms {
             self.line(format_args!("  Hold      {}", hold_words(experiment, hold)));
@@ -107,7 +107,7 @@ impl Page {
             "  {:>3}  {:<fault_width$}  {state}{padding}  {}",
             step.id,
             plain(&step.fault),
-            plain(&step.summary),
+            plain(&step.what()),
         ));
         for detail in details(step) {
             let name = self.ink.paint(detail.mood, detail.name);
@@ -188,6 +188,16 @@ fn closing(report: &RunReport) -> String {
             )
         }
     }
+}
+
+/// What an experiment acted on: some targets one by one, many in a number.
+fn target_lines(experiment: &ExperimentReport) -> Vec<String> {
+    let targets = words::targets(&experiment.targets).into_iter();
+    let mut lines: Vec<String> = targets.map(|(what, label)| format!("Target    {what}, {label}")).collect();
+    lines.extend(words::targets_unlisted(&experiment.targets).map(|more| format!("Target    {more}")));
+    lines.extend(experiment.notes.iter().map(|note| format!("Note      {}", plain(note))));
+    lines.extend(experiment.skipped.iter().map(|skipped| format!("Skipped   {}", plain(skipped))));
+    lines
 }
 
 pub(super) fn hold_words(experiment: &ExperimentReport, hold: u64) -> String {

@@ -4,6 +4,8 @@ use chaos_core::Effect;
 use jiff::SignedDuration;
 use serde_json::{Number, Value};
 
+use super::model::TargetReport;
+
 /// Returns milliseconds as people say them: `5m 3s`, `120ms`.
 pub fn duration(milliseconds: u64) -> String {
     let whole = i64::try_from(milliseconds).unwrap_or(i64::MAX);
@@ -13,6 +15,24 @@ pub fn duration(milliseconds: u64) -> String {
         0 => "0s".to_owned(),
         shown => format!("{:#}", SignedDuration::from_millis(shown)),
     }
+}
+
+/// How many targets of one experiment are listed.
+const TARGETS_SHOWN: usize = 10;
+
+/// Returns the targets of an experiment that are listed: what each is, and its label.
+pub(super) fn targets(targets: &[TargetReport]) -> Vec<(String, String)> {
+    targets.iter().take(TARGETS_SHOWN).map(target).collect()
+}
+
+/// Returns how many targets are not listed, where there are many.
+pub(super) fn targets_unlisted(targets: &[TargetReport]) -> Option<String> {
+    (targets.len() > TARGETS_SHOWN).then(|| format!("and {} more", targets.len() - TARGETS_SHOWN))
+}
+
+fn target(target: &TargetReport) -> (String, String) {
+    let name = target.name.as_ref().map(|name| format!("{}: ", plain(name))).unwrap_or_default();
+    (format!("{name}{}", plain(&target.product)), plain(&target.label))
 }
 
 /// Returns a number of steps in words.

@@ -14,8 +14,8 @@ use chaos_core::{Catalog, ExitCode, ResourceFilter, RunId, SystemClock};
 use chaos_engine::events::Silent;
 use chaos_engine::journal::Journal;
 use chaos_engine::{
-    ConfigLoader, Engine, EngineError, EngineOptions, ExperimentRequest, PrepareMode, Prepared,
-    RecoverOptions, RunOutcome, StateDir, StopSignal,
+    ConfigLoader, ConfigPlace, Engine, EngineError, EngineOptions, ExperimentRequest, FoundConfig,
+    PrepareMode, Prepared, RecoverOptions, RunOutcome, StateDir, StopSignal, TargetRequest,
 };
 use chaos_policy::{Limits, review};
 use chaos_testkit::{FakeWorld, World};
@@ -47,7 +47,7 @@ pub struct Setup {
 struct AsKept(Option<String>);
 
 impl ConfigLoader for AsKept {
-    fn load(&self, _file: &Path, _index: usize, _name: Option<&str>) -> Result<Value, String> {
+    fn load(&self, _place: &ConfigPlace<'_>) -> Result<FoundConfig, String> {
         Err("there is no file".into())
     }
 
@@ -60,11 +60,11 @@ impl ConfigLoader for AsKept {
 }
 
 pub fn set(params: Value) -> FaultUse {
-    FaultUse { fault: "fake.set_cells".into(), params, count: 1 }
+    FaultUse { fault: "fake.set_cells".into(), params, count: 1, target: 0 }
 }
 
 pub fn lock(params: Value) -> FaultUse {
-    FaultUse { fault: "fake.lock_cells".into(), params, count: 1 }
+    FaultUse { fault: "fake.lock_cells".into(), params, count: 1, target: 0 }
 }
 
 /// Three uses of two kinds.
@@ -128,14 +128,18 @@ impl Setup {
 
     pub fn request(&self, world: &FakeWorld, uses: Vec<FaultUse>) -> ExperimentRequest {
         let config = json!({"world": world.name(), "password": SECRET});
+        let target = TargetRequest {
+            name: String::new(),
+            kind: "fake".into(),
+            config: config.clone(),
+            config_as_written: config,
+        };
         ExperimentRequest {
             name: format!("on {}", world.name()),
-            kind: "fake".into(),
+            targets: vec![target],
             hold: self.hold,
             parallel: self.parallel,
             filter: ResourceFilter::default(),
-            config: config.clone(),
-            config_as_written: config,
             file: None,
             index: 0,
             uses,

@@ -27,9 +27,20 @@ fn plan(steps: Vec<PlannedStep>) -> Plan {
         config: serde_json::json!({}),
         file: None,
         index: 0,
+        name: String::new(),
+        member: String::new(),
+        at_once: None,
     };
     let hold = Duration::from_secs(600);
-    let experiment = ExperimentPlan { name: "load".to_owned(), hold, parallel: false, target, steps };
+    let experiment = ExperimentPlan {
+        name: "load".to_owned(),
+        hold,
+        parallel: false,
+        targets: vec![target],
+        skipped: Vec::new(),
+        notes: Vec::new(),
+        steps,
+    };
     Plan { run, seed: 1, experiments: vec![experiment] }
 }
 
@@ -47,6 +58,8 @@ fn step(id: u32) -> PlannedStep {
         summary: String::new(),
         facts,
         step: serde_json::Value::Null,
+        target: 0,
+        wave: id,
     }
 }
 
@@ -64,7 +77,7 @@ fn claiming(id: u32, resource: &str, access: Access) -> PlannedStep {
 
 fn naming(kind: NameKind, name: &str) -> Plan {
     let mut plan = plan(vec![step(1)]);
-    plan.experiments[0].target.identity.names.push(TargetName::new(kind, name));
+    plan.experiments[0].targets[0].identity.names.push(TargetName::new(kind, name));
     plan
 }
 
@@ -290,5 +303,71 @@ fn one_setting_changed_by_two_steps_is_refused() {
         expect![[r#"
         duplicate: step 1 and step 2 of experiment `load` both change setting `work_mem`
           change: change it once, or in another experiment"#]],
+    );
+}
+
+/// The same plan on so many hosts, with two steps on each.
+fn on_hosts(hosts: usize) -> Plan {
+    let mut plan = plan(Vec::new());
+    let experiment = &mut plan.experiments[0];
+    let target = experiment.targets.remove(0);
+    for place in 0..hosts {
+        let mut host = target.clone();
+        host.identity.fingerprint = format!("host/{place}");
+        experiment.targets.push(host);
+        let one = Quantity { hosts: 1, ..Quantity::default() };
+        for id in [2 * place as u32 + 1, 2 * place as u32 + 2] {
+            let mut step = with_quantity(id, one);
+            step.facts.claims =
+                vec![Claim { resource: format!("path /{}", id % 2), access: Access::BlockAll }];
+            step.target = place;
+            experiment.steps.push(step);
+        }
+    }
+    plan
+}
+
+#[test]
+fn a_host_counts_once_however_many_steps_it_has() {
+    check_review(on_hosts(10), &Limits::default(), expect!["approved"]);
+    check_review(
+        on_hosts(11),
+        &Limits::default(),
+        expect![[r#"
+        max_hosts: 11 hosts would be used, the limit is 10
+          change: `max_hosts` in a policy file"#]],
+    );
+}
+
+#[test]
+fn two_named_targets_that_are_one_system_still_block_each_other() {
+    let mut plan = on_hosts(2);
+    plan.experiments[0].targets[1].identity.fingerprint = "host/0".to_owned();
+    let refusals = review(plan, &Limits::default()).unwrap_err();
+    assert_eq!(refusals.iter().map(|refusal| refusal.rule).collect::<Vec<_>>(), [Rule::Blocking; 2]);
+}
+
+#[test]
+fn a_host_in_a_protected_network_is_refused() {
+    check_review(
+        naming(NameKind::Host, "10.1.2.3"),
+        &limits("protected: ['cidr:10.0.0.0/8']\n"),
+        expect![[r#"
+        protected: host `10.1.2.3` is protected by `cidr:10.0.0.0/8`
+          change: `protected` in the policy file `policy.yaml`"#]],
+    );
+}
+
+#[test]
+fn a_deadline_that_a_reboot_takes_away_is_refused_where_more_is_required() {
+    let mut step = step(1);
+    step.facts.rope = Rope::OnTarget { survives_reboot: false };
+    check_review(plan(vec![step.clone()]), &limits("require_rope: any\n"), expect!["approved"]);
+    check_review(
+        plan(vec![step]),
+        &limits("require_rope: over_reboot\n"),
+        expect![[r#"
+        require_rope: step 1 (`db.insert_load`) has a deadline on its target that a reboot would take away
+          change: `require_rope` in the policy file `policy.yaml`"#]],
     );
 }

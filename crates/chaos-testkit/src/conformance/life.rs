@@ -77,6 +77,8 @@ impl Life {
             summary: step.summary,
             facts: step.facts,
             step: step.step,
+            target: 0,
+            wave: id,
         };
         let steps = prepared.into_iter().zip(1..).map(planned).collect();
         Self { fault, target, cx, steps }
@@ -208,6 +210,9 @@ impl Life {
             config: Value::Null,
             file: None::<PathBuf>,
             index: 0,
+            name: String::new(),
+            member: String::new(),
+            at_once: None,
         }
     }
 }

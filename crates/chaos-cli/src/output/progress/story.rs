@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chaos_core::{Effect, Plan, RecordBody, StepId};
+use chaos_core::{Effect, ExperimentPlan, Plan, RecordBody, RevertOutcome, StepId};
 use chaos_engine::report::{duration_words, effect_words, plain};
 
 /// Remembers names, so that later events can be told with them.
@@ -41,7 +41,7 @@ impl Story {
                 ))
             }
             RecordBody::Intended { planned, .. } => {
-                self.steps.insert(planned.id, plain(&planned.fault));
+                self.steps.entry(planned.id).or_insert_with(|| plain(&planned.fault));
                 Some(format!("{}: {}", self.step(planned.id), plain(&planned.summary)))
             }
             RecordBody::Injected { step, effect } => {
@@ -60,11 +60,11 @@ impl Story {
                     0 => String::new(),
                     count => format!("; changed by somebody else and left as it is: {count}"),
                 };
-                Some(format!(
-                    "{}: undone and read back{}{conflicts}",
-                    self.step(*step),
-                    tail(&reverted.effect)
-                ))
+                let how = match reverted.outcome {
+                    RevertOutcome::AlreadyUndone => "already undone by the target, and read back",
+                    RevertOutcome::Restored | RevertOutcome::NothingToDo => "undone and read back",
+                };
+                Some(format!("{}: {how}{}{conflicts}", self.step(*step), tail(&reverted.effect)))
             }
             RecordBody::RevertFailed { step, attempt, error } => {
                 Some(format!("{}: attempt {attempt} to undo it failed: {}", self.step(*step), plain(error)))
@@ -105,12 +105,24 @@ impl Story {
         for experiment in &plan.experiments {
             self.experiments.push(Chapter {
                 name: plain(&experiment.name),
-                target: plain(&experiment.target.identity.label),
+                target: target(experiment),
                 steps: experiment.steps.len(),
                 hold: u64::try_from(experiment.hold.as_millis()).unwrap_or(u64::MAX),
             });
-            self.steps.extend(experiment.steps.iter().map(|step| (step.id, plain(&step.fault))));
+            for step in &experiment.steps {
+                let name = experiment.target_of(step).filter(|_| experiment.targets.len() > 1);
+                let on = name.map(|target| format!(" on {}", plain(&target.title()))).unwrap_or_default();
+                self.steps.insert(step.id, format!("{}{on}", plain(&step.fault)));
+            }
         }
+    }
+}
+
+/// Returns what an experiment acts on, in a few words.
+fn target(experiment: &ExperimentPlan) -> String {
+    match &experiment.targets[..] {
+        [one] => plain(&one.identity.label),
+        several => format!("{} targets", several.len()),
     }
 }
 
