@@ -11,7 +11,7 @@ sync "$rope_dir/undo.sh" "$rope_dir" 2>/dev/null || sync
 arm_systemd() {
     # The default accuracy of a timer is a minute. Without IgnoreOnIsolate, isolating a target would stop it.
     systemd-run -q --collect --unit="$rope_id" --on-active="$rope_seconds" \
-        --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes \
+        --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes --timer-property=StartLimitIntervalSec=0 \
         -p Type=oneshot -p TimeoutStartSec=60 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
         /bin/sh "$rope_dir/undo.sh" deadline || fail 69 "the deadline cannot be started"
     systemctl is-active -q "$rope_id.timer" || fail 69 "the deadline did not start"
