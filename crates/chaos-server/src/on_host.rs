@@ -16,8 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::host_fault::{HostFault, effect};
 use crate::target::ServerTarget;
 
-/// How long after the hold the host undoes without us: time for the faults injected after this one and for our own undo.
-const MARGIN: Duration = Duration::from_secs(60);
 /// The longest that a host waits without hearing from us. Longer holds are kept up by heartbeats.
 const LEASE: Duration = Duration::from_secs(300);
 /// After this long without an end we stop the heartbeats, whatever hangs.
@@ -138,7 +136,7 @@ impl<F: HostFault> Fault for OnHost<F> {
     ) -> Result<HostSession, FaultError> {
         crash_point("server.arm");
         let rope = self.rope(step);
-        let after = (cx.hold + MARGIN).min(LEASE);
+        let after = (cx.hold + target.margin()).min(LEASE);
         rope.arm(target.host(), after).await?;
         crash_point("server.armed");
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(keep_up(rope, target.host().clone(), after)));

@@ -1,5 +1,7 @@
 //! A connected host: who it is, and what it can do.
 
+use std::time::Duration;
+
 use chaos_core::target::{DiscoverFilter, Inventory};
 use chaos_core::{Failure, FaultError, Target, TargetIdentity};
 use chaos_host::{Host, RopeHandle, RopeKind};
@@ -53,6 +55,7 @@ pub struct ServerTarget {
     facts: Facts,
     discovery: Discovery,
     container: Option<Container>,
+    margin: Duration,
 }
 
 /// A container on the host that the faults act on in place of the host.
@@ -66,6 +69,10 @@ pub struct Container {
     pub id: String,
 }
 
+/// How long after the hold the host undoes without us, unless the configuration says otherwise: time for the faults injected
+/// after this one, and for our own undo.
+pub const MARGIN: Duration = Duration::from_secs(60);
+
 /// Room that the service manager needs in `/run` to load units, in KiB: with less than 16 MiB it refuses.
 const RUN_FREE_MIN_KIB: u64 = 17 * 1024;
 
@@ -78,7 +85,19 @@ impl ServerTarget {
         discovery: Discovery,
         container: Option<Container>,
     ) -> Self {
-        Self { identity, host, facts, discovery, container }
+        Self { identity, host, facts, discovery, container, margin: MARGIN }
+    }
+
+    /// Sets how long after the hold the host undoes without us.
+    #[must_use]
+    pub(crate) fn with_margin(mut self, margin: Duration) -> Self {
+        self.margin = margin;
+        self
+    }
+
+    /// Returns how long after the hold the host undoes without us.
+    pub fn margin(&self) -> Duration {
+        self.margin
     }
 
     /// Returns how to act there.
