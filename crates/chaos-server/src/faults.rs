@@ -1,5 +1,7 @@
 //! The faults on servers: one folder or file each.
 
+pub mod size;
+
 use std::sync::Arc;
 
 use chaos_core::DynFault;
