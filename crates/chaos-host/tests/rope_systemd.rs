@@ -171,7 +171,7 @@ async fn what_was_done_is_undone_and_nothing_of_the_rope_stays() {
         let Some(bench) = Bench::new("plain", lasting) else { return };
         bench.act(LONG).await;
         let answer = bench.undo_and_remove().await;
-        assert_eq!((answer.already, answer.restored), (false, 1));
+        assert_eq!((answer.already, answer.restored, answer.by.as_str()), (false, 1, "chaos"));
     }
 }
 
@@ -240,5 +240,15 @@ async fn a_stopped_timer_lets_nothing_happen() {
     let inject = Script::new(": >\"$file\"").set("file", &bench.file);
     let error = bench.rope().inject(&bench.host, &inject, Limits::default()).await.unwrap_err();
     assert!(error.to_string().contains("has come or was stopped"), "{error}");
+    bench.undo_and_remove().await;
+}
+
+#[tokio::test]
+async fn a_rope_whose_undo_has_not_ended_stays_with_its_timer() {
+    let Some(bench) = Bench::new("stays", true) else { return };
+    bench.act(LONG).await;
+    let error = bench.rope().remove(&bench.host).await.unwrap_err();
+    assert!(error.to_string().contains("has not ended"), "{error}");
+    assert_eq!(bench.ssh.sh(&format!("systemctl is-active {}.timer", bench.handle.id)), "active");
     bench.undo_and_remove().await;
 }

@@ -9,6 +9,8 @@ if [ ! -e "$rope_dir/undo.sh" ]; then
     tell written 1
 fi
 if [ ! -e "$rope_dir/done" ] && [ "$rope_kind" = systemd ]; then
+    # Who asks is written down if it can be; the undo does not wait for that.
+    : >"$rope_dir/asked" 2>/dev/null
     # One instance: this joins an undo that runs, and goes on without us. It is gone after a reboot.
     systemctl start "$rope_id.service" 2>/dev/null
 fi

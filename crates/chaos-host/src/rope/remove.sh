@@ -1,19 +1,22 @@
 # Takes the rope away after a verified undo, and looks that nothing of it stays.
 wants=/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service
 unit=/etc/systemd/system/$rope_id-boot.service
+# Once it is there it stays until we remove it below.
+if [ -d "$rope_dir" ] && [ ! -e "$rope_dir/done" ]; then
+    fail 65 "the undo on the host has not ended; its deadline stays"
+fi
 if [ "$rope_kind" = systemd ]; then
     systemctl stop "$rope_id.timer" 2>/dev/null
     tries=300
     while systemctl is-active -q "$rope_id.service" || [ "$(systemctl is-active "$rope_id.service")" = activating ]; do
         tries=$((tries - 1)); [ "$tries" -gt 0 ] || fail 75 "the undo is still at work on the host"
-        sleep 0.1
+        nap
     done
     systemctl reset-failed "$rope_id.service" 2>/dev/null
 fi
 if [ -d "$rope_dir" ]; then
     exec 9<"$rope_dir"
     lock 10 || fail 75 "the undo is still at work on the host"
-    [ -e "$rope_dir/done" ] || fail 65 "the undo on the host has not ended; its deadline stays"
 fi
 if [ -L "$wants" ] || [ -e "$unit" ]; then
     loaded=$(systemctl show -p LoadState --value "$rope_id-boot.service" 2>/dev/null)
@@ -28,7 +31,7 @@ if [ -d "$rope_dir" ]; then
         [ "$(start_of "$pid")" != "$start" ] || kill "$pid"
     fi
     # No name is guessed: what we did not write stays, and then the directory stays and is reported.
-    for file in deadline deadline.new watch watch.sh watch.pid undo.new done.new done undo.sh lock; do rm -f "$rope_dir/$file"; done
+    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh asked done.new done lock; do rm -f "$rope_dir/$file"; done
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
     sync "${rope_dir%/*}" 2>/dev/null || sync
 fi

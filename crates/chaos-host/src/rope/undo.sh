@@ -12,7 +12,8 @@ chaos_undo_main() {
     else
         said=$(undo 9<&-) || exit 1
     fi
+    by=$1; [ ! -e "$rope_dir/asked" ] || by=chaos
     read -r uptime _ </proc/uptime
-    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$1" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
+    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
         >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done"
 }
