@@ -1,6 +1,7 @@
 //! Writes a journal. Every record is durable before the call returns.
 //!
 //! The file has a thread of its own: a commit never blocks the runtime, and a cancelled future never cancels a commit.
+//! Records that wait while one commit goes on share the next: many steps at once cost few flushes of the disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -18,6 +19,9 @@ use super::format::encode;
 use super::reader::{JournalContents, read};
 use super::{Journal, JournalError};
 
+/// How many records share one commit at most. What one commit holds is what a torn one can lose, unacknowledged.
+const BATCH_MAX: usize = 256;
+
 /// A journal in a file.
 pub struct FileJournal {
     requests: mpsc::Sender<Request>,
@@ -25,8 +29,13 @@ pub struct FileJournal {
 }
 
 enum Request {
-    Append { body: Box<RecordBody>, done: oneshot::Sender<Result<(), JournalError>> },
+    Append(Append),
     Close { done: oneshot::Sender<()> },
+}
+
+struct Append {
+    body: Box<RecordBody>,
+    done: oneshot::Sender<Result<(), JournalError>>,
 }
 
 impl FileJournal {
@@ -81,19 +90,14 @@ impl FileJournal {
         let path = tail.path.clone();
         std::thread::spawn(move || {
             // Ends when the journal is closed or dropped, after every request before that is answered.
-            for request in inbox {
-                match request {
-                    Request::Append { body, done } => {
-                        let result = tail.commit(&Record { at: clock.now(), body: *body });
-                        // The asker may have been cancelled. The record is durable all the same.
-                        let _ = done.send(result);
-                    }
-                    Request::Close { done } => {
-                        tail.trim();
-                        // As above: nobody needs to wait for it.
-                        let _ = done.send(());
-                        return;
-                    }
+            while let Ok(first) = inbox.recv() {
+                let (batch, close) = batch(first, &inbox);
+                tail.commit_all(batch, &*clock);
+                if let Some(done) = close {
+                    tail.trim();
+                    // Nobody needs to wait for it.
+                    let _ = done.send(());
+                    return;
                 }
             }
         });
@@ -104,12 +108,27 @@ impl FileJournal {
 impl Journal for FileJournal {
     fn append(&self, body: RecordBody) -> BoxFuture<'_, Result<(), JournalError>> {
         let (done, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::Append { body: Box::new(body), done });
+        let sent = self.requests.send(Request::Append(Append { body: Box::new(body), done }));
         Box::pin(async move {
             sent.map_err(|_| JournalError::Closed)?;
             answer.await.map_err(|_| JournalError::Closed)?
         })
     }
+}
+
+/// Takes what waits already; a close ends it.
+fn batch(first: Request, inbox: &mpsc::Receiver<Request>) -> (Vec<Append>, Option<oneshot::Sender<()>>) {
+    let mut appends = Vec::new();
+    for request in std::iter::once(first).chain(inbox.try_iter()) {
+        match request {
+            Request::Append(append) => appends.push(append),
+            Request::Close { done } => return (appends, Some(done)),
+        }
+        if appends.len() == BATCH_MAX {
+            break;
+        }
+    }
+    (appends, None)
 }
 
 /// The end of the file, where records are added.
@@ -121,24 +140,41 @@ struct Tail {
 }
 
 impl Tail {
-    fn commit(&mut self, record: &Record) -> Result<(), JournalError> {
-        let kind = kind_of(&record.body);
-        crash_point(&format!("journal.{kind}.before"));
-        let line = encode(self.next_seq, record).map_err(|error| self.failed(error.into()))?;
+    /// Makes some records durable together, and answers whoever waits for them.
+    fn commit_all(&mut self, batch: Vec<Append>, clock: &dyn Clock) {
+        let (bodies, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|append| (append.body, append.done)).unzip();
+        let kinds: Vec<&str> = bodies.iter().map(|body| kind_of(body)).collect();
+        let records = bodies.into_iter().map(|body| Record { at: clock.now(), body: *body });
+        let result = self.commit(&records.collect::<Vec<_>>(), &kinds);
+        for done in waiting {
+            // The asker may have been cancelled. The record is durable all the same.
+            let _ = done.send(result.clone());
+        }
+    }
+
+    fn commit(&mut self, records: &[Record], kinds: &[&str]) -> Result<(), JournalError> {
+        let pass =
+            |moment: &str| kinds.iter().for_each(|kind| crash_point(&format!("journal.{kind}.{moment}")));
+        pass("before");
+        let mut text = Vec::new();
+        for (seq, record) in (self.next_seq..).zip(records) {
+            text.extend(encode(seq, record).map_err(|error| self.failed(error.into()))?);
+        }
         // After a failed write the next record is written over the half line. What sticks out behind it has no line feed
         // and reads as a torn tail, or is one damaged line that makes a recovery careful.
-        self.write(&line, kind).map_err(|source| self.failed(source))?;
-        self.len += line.len() as u64;
-        self.next_seq += 1;
-        crash_point(&format!("journal.{kind}.after"));
+        self.write(&text, || pass("torn")).map_err(|source| self.failed(source))?;
+        self.len += text.len() as u64;
+        self.next_seq += records.len() as u64;
+        pass("after");
         Ok(())
     }
 
-    fn write(&mut self, line: &[u8], kind: &str) -> io::Result<()> {
+    fn write(&mut self, text: &[u8], half_way: impl FnOnce()) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.len))?;
-        let (head, rest) = line.split_at(line.len() / 2);
+        let (head, rest) = text.split_at(text.len() / 2);
         self.file.write_all(head)?;
-        crash_point(&format!("journal.{kind}.torn"));
+        half_way();
         self.file.write_all(rest)?;
         self.file.sync_data()
     }
@@ -226,6 +262,23 @@ mod tests {
         let contents = read(&path).unwrap();
         let bodies: Vec<_> = contents.records.into_iter().map(|record| record.body).collect();
         assert_eq!(bodies, [armed(1), armed(2)]);
+    }
+
+    #[tokio::test]
+    async fn records_that_wait_together_are_all_kept_in_order_and_each_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        let journal = FileJournal::create(&path, 64 * 1024, Arc::new(SystemClock)).unwrap();
+        let steps = 1..=3 * BATCH_MAX as u32;
+        // Sent before anybody waits, so that they share commits.
+        let sent: Vec<_> = steps.clone().map(|step| journal.append(armed(step))).collect();
+        for answer in futures::future::join_all(sent).await {
+            answer.unwrap();
+        }
+        let contents = read(&path).unwrap();
+        assert!(contents.is_intact(), "{:?}", contents.damage);
+        let kept: Vec<_> = contents.records.into_iter().map(|record| record.body).collect();
+        assert_eq!(kept, steps.map(armed).collect::<Vec<_>>());
     }
 
     #[tokio::test]
