@@ -218,3 +218,19 @@ async fn undo_inject_and_deadline_at_the_same_moment_never_leave_the_effect() {
         assert!(!Path::new(&bench.handle.dir).exists());
     }
 }
+
+#[tokio::test]
+async fn a_removal_that_died_at_any_file_can_be_repeated() {
+    let files = ["deadline", "watch", "watch.sh", "undo.sh", "asked", "done"];
+    for removed in 1..=files.len() {
+        let bench = Bench::new();
+        bench.act(LONG).await;
+        bench.rope().pull(&bench.host).await.unwrap();
+        for file in &files[..removed] {
+            // One may not be there: then somebody has removed less.
+            let _ = std::fs::remove_file(Path::new(&bench.handle.dir).join(file));
+        }
+        bench.rope().remove(&bench.host).await.unwrap();
+        assert!(!Path::new(&bench.handle.dir).exists(), "after {removed} files");
+    }
+}

@@ -1,8 +1,8 @@
 # Takes the rope away after a verified undo, and looks that nothing of it stays.
 wants=/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service
 unit=/etc/systemd/system/$rope_id-boot.service
-# Once it is there it stays until we remove it below.
-if [ -d "$rope_dir" ] && [ ! -e "$rope_dir/done" ]; then
+# Once it is there it stays until we remove it below, and the script goes before it.
+if [ -e "$rope_dir/undo.sh" ] && [ ! -e "$rope_dir/done" ]; then
     fail 65 "the undo on the host has not ended; its deadline stays"
 fi
 if [ "$rope_kind" = systemd ]; then
