@@ -1,6 +1,7 @@
 //! What is there on a host.
 
 mod facts;
+pub mod services;
 
 use chaos_core::FaultError;
 use chaos_core::target::{DiscoverFilter, Inventory};
