@@ -35,6 +35,10 @@ pub struct Setup {
     pub options: EngineOptions,
     pub parallel: bool,
     pub hold: Duration,
+    /// Worlds beside these two.
+    pub others: Vec<FakeWorld>,
+    /// What the file of experiments holds now.
+    pub file: Option<Value>,
     /// The world that answers now, whatever the journal kept.
     answers: Option<String>,
     state: PathBuf,
@@ -43,16 +47,20 @@ pub struct Setup {
     last_run: Mutex<Option<RunId>>,
 }
 
-/// Hands out the configuration that the journal kept.
-struct AsKept(Option<String>);
+/// Hands out the configuration that the journal kept, or that a file holds.
+struct AsKept {
+    answers: Option<String>,
+    file: Option<Value>,
+}
 
 impl ConfigLoader for AsKept {
     fn load(&self, _place: &ConfigPlace<'_>) -> Result<FoundConfig, String> {
-        Err("there is no file".into())
+        let config = self.file.clone().ok_or("there is no file")?;
+        Ok(FoundConfig { config: config.clone(), as_written: config })
     }
 
     fn resolve(&self, config: &Value) -> Result<Value, String> {
-        Ok(match &self.0 {
+        Ok(match &self.answers {
             Some(world) => json!({ "world": world }),
             None => config.clone(),
         })
@@ -90,6 +98,8 @@ impl Setup {
             options: EngineOptions::default(),
             parallel: false,
             hold: HOLD,
+            others: Vec::new(),
+            file: None,
             answers: None,
             state: scratch.path().to_owned(),
             scratch: Some(Arc::new(scratch)),
@@ -121,8 +131,10 @@ impl Setup {
 
     pub fn engine(&self) -> Engine {
         let state = StateDir::resolve(Some(self.state.clone())).unwrap();
-        let catalog: Catalog = chaos_testkit::fake::catalog(vec![self.world.clone(), self.second.clone()]);
-        let loader = Arc::new(AsKept(self.answers.clone()));
+        let two = [self.world.clone(), self.second.clone()];
+        let worlds = two.into_iter().chain(self.others.iter().cloned()).collect();
+        let catalog: Catalog = chaos_testkit::fake::catalog(worlds);
+        let loader = Arc::new(AsKept { answers: self.answers.clone(), file: self.file.clone() });
         Engine::new(catalog, state, Arc::new(Silent), loader, Arc::new(SystemClock), self.options.clone())
     }
 
@@ -144,6 +156,18 @@ impl Setup {
             index: 0,
             uses,
         }
+    }
+
+    /// An experiment on targets with these names and configurations; each use says by its place which one it acts on.
+    pub fn mixed(&self, targets: Vec<(&str, Value)>, uses: Vec<FaultUse>) -> ExperimentRequest {
+        let target = |(name, config): (&str, Value)| TargetRequest {
+            name: name.to_owned(),
+            kind: "fake".into(),
+            config: config.clone(),
+            config_as_written: config,
+        };
+        let targets = targets.into_iter().map(target).collect();
+        ExperimentRequest { name: "mixed".into(), targets, ..self.request(&self.world, uses) }
     }
 
     pub async fn prepare(&self, uses: Vec<FaultUse>) -> Result<Prepared, EngineError> {

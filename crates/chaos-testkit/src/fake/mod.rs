@@ -7,6 +7,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chaos_core::{Catalog, Failure, FaultError, erase, erase_connector};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub(crate) struct State {
     /// How many connections are refused from now on.
     #[serde(skip)]
     refusals: u32,
+    /// How long a connection takes.
+    #[serde(skip)]
+    delay: Duration,
 }
 
 /// One cell of a world.
@@ -68,6 +72,12 @@ impl FakeWorld {
             ..State::default()
         };
         Self { name: name.to_owned(), cells, state: Arc::new(Mutex::new(state)), fuse: Fuse::default() }
+    }
+
+    /// Dies together with another world: whoever acts on both is one process.
+    #[must_use]
+    pub fn dying_with(self, other: &Self) -> Self {
+        Self { fuse: other.fuse.clone(), ..self }
     }
 
     /// Makes the world again that [`save`](Self::save) has written down.
@@ -95,6 +105,11 @@ impl FakeWorld {
     /// Refuses this many connections from now on.
     pub fn refuse(&self, connections: u32) {
         self.state().refusals = connections;
+    }
+
+    /// Answers a connection only after this time, from now on.
+    pub fn delay(&self, delay: Duration) {
+        self.state().delay = delay;
     }
 
     /// Ends every lock, as a restart of a server does, and returns how many there were.

@@ -1,8 +1,8 @@
 //! A connection to a world in memory.
 
 use chaos_core::{
-    Connector, DiscoverFilter, Failure, FaultError, Inventory, InventoryTable, NameKind, Target,
-    TargetIdentity, TargetName,
+    Connector, DiscoverFilter, Failure, FaultError, Inventory, InventoryTable, Member, Members,
+    MembersRequest, NameKind, Target, TargetIdentity, TargetName,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,7 +56,20 @@ pub struct FakeConnector {
 #[serde(deny_unknown_fields)]
 pub struct FakeConfig {
     /// Its name.
+    #[serde(default)]
     pub world: String,
+    /// The names of several worlds that this stands for instead.
+    #[serde(default)]
+    pub worlds: Vec<String>,
+    /// How many of them may be worked on at once. Default: all.
+    #[serde(default)]
+    pub at_once: Option<usize>,
+    /// Whether those that do not answer are left out.
+    #[serde(default)]
+    pub allow_unreachable: bool,
+    /// Whether some of them may be the same.
+    #[serde(default)]
+    pub allow_same: bool,
     /// Anything at all; a secret.
     #[serde(default)]
     pub password: Option<String>,
@@ -69,11 +82,43 @@ impl FakeConnector {
     }
 }
 
+/// The configuration of several worlds for one of them.
+fn of_one(config: &Value, name: &str) -> Value {
+    let mut config = config.clone();
+    if let Some(config) = config.as_object_mut() {
+        config.shift_remove("worlds");
+        config.insert("world".to_owned(), name.into());
+    }
+    config
+}
+
 impl Connector for FakeConnector {
     type Target = FakeTarget;
     type Config = FakeConfig;
 
     const KIND: &'static str = "fake";
+
+    async fn members(&self, request: MembersRequest) -> Result<Members, FaultError> {
+        let config: FakeConfig = serde_json::from_value(request.config.clone())
+            .map_err(|error| FaultError::Params(Failure::new("read the worlds").source(error)))?;
+        if config.worlds.is_empty() {
+            return Ok(Members::single(request));
+        }
+        let wanted = |name: &&String| request.only.as_ref().is_none_or(|only| only == *name);
+        let member = |(place, name): (usize, &String)| Member {
+            // Where the same world stands twice, its members have two names.
+            name: if config.allow_same { format!("{name} {place}") } else { name.clone() },
+            config: of_one(&request.config, name),
+            as_written: of_one(&request.as_written, name),
+        };
+        Ok(Members {
+            at_once: config.at_once,
+            allow_unreachable: config.allow_unreachable,
+            allow_same: config.allow_same,
+            notes: vec![format!("{} worlds", config.worlds.len())],
+            ..Members::new(config.worlds.iter().filter(wanted).enumerate().map(member).collect())
+        })
+    }
 
     async fn connect(&self, config: FakeConfig) -> Result<FakeTarget, FaultError> {
         let found = self.worlds.iter().find(|world| world.name == config.world);
@@ -81,6 +126,10 @@ impl Connector for FakeConnector {
             FaultError::Unreachable(Failure::new(format!("find the world `{}`", config.world)))
         })?;
         world.fuse.alive().await;
+        let delay = world.state().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let mut state = world.state();
         if state.refusals > 0 {
             state.refusals -= 1;
