@@ -176,12 +176,13 @@ async fn what_was_done_is_undone_and_nothing_of_the_rope_stays() {
 }
 
 #[tokio::test]
-async fn the_deadline_comes_within_a_second_of_its_time() {
-    let Some(bench) = Bench::new("deadline", false) else { return };
+async fn the_deadline_comes_within_a_second_of_its_time_and_takes_the_boot_unit_with_it() {
+    let Some(bench) = Bench::new("deadline", true) else { return };
     let armed = bench.ssh.sh("cut -d' ' -f1 /proc/uptime").parse::<f64>().unwrap();
     bench.act(Duration::from_secs(3)).await;
     wait_until(Duration::from_secs(8), "the deadline comes", || bench.is_done());
     let done = bench.ssh.sh(&format!("sed -n 's/uptime=//p' {}/done", bench.handle.dir));
+    assert_eq!(bench.ssh.sh(&format!("find /etc/systemd -name '{}*'", bench.handle.id)), "");
     let late = done.parse::<f64>().unwrap() - armed - 3.0;
     // The time was read before the arming, over a connection of its own.
     assert!((0.0..1.0).contains(&late), "{late} s late");

@@ -19,10 +19,12 @@ if [ -d "$rope_dir" ]; then
     lock 10 || fail 75 "the undo is still at work on the host"
 fi
 if [ -L "$wants" ] || [ -e "$unit" ]; then
-    loaded=$(systemctl show -p LoadState --value "$rope_id-boot.service" 2>/dev/null)
     rm -f "$wants" "$unit" "$unit.new"
     sync /etc/systemd/system /etc/systemd/system/sysinit.target.wants 2>/dev/null || sync
-    [ "$loaded" != loaded ] || systemctl daemon-reload
+fi
+if [ "$rope_kind$rope_lasting" = systemd1 ]; then
+    # A unit that a boot has loaded stays listed after its file is gone.
+    [ "$(systemctl show -p LoadState --value "$rope_id-boot.service" 2>/dev/null)" != loaded ] || systemctl daemon-reload
     systemctl reset-failed "$rope_id-boot.service" 2>/dev/null
 fi
 if [ -d "$rope_dir" ]; then

@@ -13,7 +13,7 @@ const MAIN: &str = include_str!("undo.sh");
 pub(super) fn undo(handle: &RopeHandle, undo: &Script) -> String {
     format!(
         "# Takes back what chaos did as {id}. Safe to run at any time: sh {dir}/undo.sh by-hand\n\
-         {prelude}\nrope_dir={quoted_dir}\nrope_lasting={lasting}\nrope_boot={boot}\n{lock}\n{function}\n{MAIN}\nchaos_undo_main \"${{1:-by-hand}}\"; exit\n",
+         {prelude}\nrope_id={id}\nrope_dir={quoted_dir}\nrope_lasting={lasting}\nrope_boot={boot}\n{lock}\n{function}\n{MAIN}\nchaos_undo_main \"${{1:-by-hand}}\"; exit\n",
         id = handle.id,
         dir = handle.dir,
         prelude = Script::prelude(),

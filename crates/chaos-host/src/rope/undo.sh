@@ -15,5 +15,9 @@ chaos_undo_main() {
     by=$1; [ ! -e "$rope_dir/asked" ] || by=chaos
     read -r uptime _ </proc/uptime
     printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
-        >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done"
+        >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" || exit 1
+    # Behind `done` the next boot has nothing to undo. What cannot be removed now is removed with the rope.
+    [ "$rope_lasting" = 0 ] || rm -f "/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service" \
+        "/etc/systemd/system/$rope_id-boot.service" 2>/dev/null
+    exit 0
 }
