@@ -1,1 +1,123 @@
-//! Another machine, over SSH.
+//! A machine over SSH: one connection, checked and logged in once, and a channel for each script.
+
+mod address;
+mod auth;
+mod client;
+mod config;
+mod connection;
+mod exec;
+mod home;
+mod key_file;
+mod known_hosts;
+mod resolve;
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chaos_core::Failure;
+use chaos_core::erased::BoxFuture;
+use tokio::sync::{Mutex, Semaphore};
+
+pub use config::{Auth, HostKey, SshConfig, UserConfig};
+use connection::Connection;
+pub use key_file::KeyFile;
+use resolve::Route;
+
+use super::{Bounds, Raw, Transport};
+use crate::error::HostError;
+
+/// How many scripts run at once on one machine. A server lets ten channels be open on one connection (`MaxSessions`) and may
+/// be told to let fewer.
+const CHANNELS_MAX: usize = 4;
+
+/// A machine over SSH. Cheap to clone; the connection is closed with the last clone.
+#[derive(Clone)]
+pub struct Ssh {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    route: Route,
+    connection: Mutex<Arc<Connection>>,
+    channels: Semaphore,
+}
+
+impl Ssh {
+    /// Connects, checks who answers, and logs in.
+    ///
+    /// # Errors
+    /// [`HostError::Unreachable`] when nobody answers in time, [`HostError::Refused`] when who answers is not who was expected
+    /// or does not let us in.
+    pub async fn connect(config: SshConfig) -> Result<Self, HostError> {
+        let route = resolve::route(&config).await?;
+        let connection = Connection::open(&route, None).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                route,
+                connection: Mutex::new(Arc::new(connection)),
+                channels: Semaphore::new(CHANNELS_MAX),
+            }),
+        })
+    }
+
+    /// Returns who it is: `user@host:port`.
+    pub fn name(&self) -> String {
+        self.inner.route.target().to_string()
+    }
+
+    /// Returns the fingerprint of the host's key.
+    pub async fn host_key(&self) -> String {
+        self.inner.connection.lock().await.fingerprint()
+    }
+
+    /// Returns what was left out or decided otherwise than the user's SSH configuration says, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.inner.route.notes
+    }
+
+    /// Returns a connection that lives as far as anybody can tell, and opens another when the last one has ended.
+    async fn living(&self) -> Result<Arc<Connection>, HostError> {
+        let mut connection = self.inner.connection.lock().await;
+        if connection.is_closed() {
+            let known = connection.host_key();
+            *connection = Arc::new(Connection::open(&self.inner.route, known).await?);
+        }
+        Ok(Arc::clone(&connection))
+    }
+
+    /// Opens a channel. A connection may turn out dead only now: then there is one more try on a new one. Nothing was sent yet.
+    async fn channel(&self) -> Result<exec::Channel, HostError> {
+        let first = self.living().await?;
+        match first.channel().await {
+            Err(HostError::Unreachable(_)) if first.is_closed() => self.living().await?.channel().await,
+            other => other,
+        }
+    }
+
+    async fn run(&self, command: &'static str, stdin: Vec<u8>, bounds: Bounds) -> Result<Raw, HostError> {
+        let Ok(_permit) = self.inner.channels.acquire().await else {
+            unreachable!("the semaphore is never closed")
+        };
+        let channel = self.channel().await?;
+        exec::run(channel, command, stdin, bounds.output).await
+    }
+}
+
+impl Transport for Ssh {
+    fn exec<'a>(
+        &'a self,
+        command: &'static str,
+        stdin: Vec<u8>,
+        bounds: Bounds,
+    ) -> BoxFuture<'a, Result<Raw, HostError>> {
+        Box::pin(async move {
+            let running = tokio::time::timeout(bounds.time, self.run(command, stdin, bounds));
+            running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?
+        })
+    }
+}
+
+fn took_too_long(name: &str, time: Duration) -> HostError {
+    HostError::Bounds(Failure::new(format!("run a script on `{name}` within {time:?}")))
+}

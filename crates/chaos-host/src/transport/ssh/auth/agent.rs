@@ -1,0 +1,105 @@
+//! Keys that an agent holds.
+
+use std::path::{Path, PathBuf};
+
+use chaos_core::Failure;
+use russh::MethodKind;
+use russh::keys::HashAlg;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::{AgentClient, AgentStream};
+
+use super::Login;
+use crate::error::HostError;
+use crate::transport::ssh::home;
+use crate::transport::ssh::resolve::Identity;
+
+type Agent = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
+
+impl Login<'_> {
+    pub(super) async fn try_agent(
+        &mut self,
+        socket: Option<&Path>,
+        fingerprint: Option<&str>,
+        identity: &Identity,
+    ) -> Result<bool, HostError> {
+        let (mut agent, keys) = match open(socket, fingerprint).await {
+            Ok(opened) => opened,
+            Err(failure) if identity.is_asked_for => return Err(HostError::Refused(failure)),
+            // Nobody asked for an agent: that there is none is no news.
+            Err(_) => return Ok(false),
+        };
+        if !self.is_offered(MethodKind::PublicKey) {
+            self.tried.push("agent: the server takes no keys".to_owned());
+            return Ok(false);
+        }
+        for key in keys.into_iter().filter(|key| identity.takes(key)) {
+            if self.try_held(&mut agent, key).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn try_held(&mut self, agent: &mut Agent, key: AgentIdentity) -> Result<bool, HostError> {
+        let said = format!("key {} of the agent", print(&key));
+        let user = self.hop.user.clone();
+        let is_rsa = key.public_key().algorithm().is_rsa();
+        let hash = if is_rsa { self.rsa_hash().await } else { None };
+        let asked = match key {
+            AgentIdentity::PublicKey { key, .. } => {
+                self.handle.authenticate_publickey_with(user, key, hash, agent).await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                self.handle.authenticate_certificate_with(user, certificate, hash, agent).await
+            }
+        };
+        match asked {
+            Ok(answer) => self.heard(Ok(answer), Some(said)),
+            // The agent may hold a key and still not sign: locked, or its owner said no.
+            Err(error) => {
+                self.tried.push(format!("{said}: the agent does not sign ({error})"));
+                Ok(false)
+            }
+        }
+    }
+}
+
+async fn open(
+    socket: Option<&Path>,
+    fingerprint: Option<&str>,
+) -> Result<(Agent, Vec<AgentIdentity>), Failure> {
+    let path = match socket {
+        Some(path) => home::expand(path),
+        None => std::env::var_os("SSH_AUTH_SOCK")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .ok_or_else(|| {
+                let hint = "start one and add a key: `eval $(ssh-agent); ssh-add`";
+                Failure::new("reach the SSH agent").source("`SSH_AUTH_SOCK` is not set").hint(hint)
+            })?,
+    };
+    let failed = |error: russh::keys::Error| {
+        Failure::new(format!("reach the SSH agent at `{}`", path.display())).source(error)
+    };
+    let mut agent = AgentClient::connect_uds(&path).await.map_err(failed)?.dynamic();
+    let mut keys = agent.request_identities().await.map_err(failed)?;
+    if let Some(wanted) = fingerprint {
+        keys.retain(|key| print(key) == wanted);
+    }
+    if keys.is_empty() {
+        let what = format!("use the SSH agent at `{}`", path.display());
+        let failure = match fingerprint {
+            None => Failure::new(what).source("it holds no key"),
+            Some(wanted) => {
+                Failure::new(what).source(format!("it holds no key with the fingerprint {wanted}"))
+            }
+        };
+        return Err(failure.hint("`ssh-add KEY` adds one, `ssh-add -l` lists them"));
+    }
+    Ok((agent, keys))
+}
+
+/// Returns the fingerprint of a key that an agent holds.
+pub(crate) fn print(key: &AgentIdentity) -> String {
+    key.public_key().fingerprint(HashAlg::Sha256).to_string()
+}

@@ -1,0 +1,213 @@
+//! One connection, through as many hosts as it takes.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chaos_core::Failure;
+use russh::client::{Config, Handle};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{Preferred, cipher, kex};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Client, Seen, look};
+use super::known_hosts::{Judge, Trusted};
+use super::resolve::{Hop, Route};
+use super::{address, auth, exec, trouble};
+use crate::error::HostError;
+
+/// How often a silent server is asked whether it lives.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it may fail to answer: a server that vanished is noticed after about 15 s.
+const KEEPALIVE_MAX: usize = 2;
+/// What a server may send before we have taken it. Scripts write little; hundreds of connections must stay small.
+const WINDOW: u32 = 256 * 1024;
+/// How many messages of a channel wait for us.
+const MESSAGES_MAX: usize = 16;
+
+/// An open connection to the last host of a route.
+pub(crate) struct Connection {
+    handle: Handle<Client>,
+    seen: Arc<Mutex<Seen>>,
+    hop: Hop,
+    /// The connection that ours goes through; it ends with ours.
+    via: Option<Box<Connection>>,
+}
+
+impl Connection {
+    /// Connects hop by hop. The last one must have the key `before`, where one is given.
+    pub(crate) async fn open(route: &Route, before: Option<Trusted>) -> Result<Self, HostError> {
+        let mut via: Option<Box<Self>> = None;
+        let last = route.hops.len() - 1;
+        for (index, hop) in route.hops.iter().enumerate() {
+            let before = before.clone().filter(|_| index == last);
+            via = Some(Box::new(Self::open_hop(hop, via, before).await?));
+        }
+        via.map(|connection| *connection).ok_or_else(|| unreachable!("a route has at least its target"))
+    }
+
+    async fn open_hop(hop: &Hop, via: Option<Box<Self>>, before: Option<Trusted>) -> Result<Self, HostError> {
+        let deadline = Instant::now() + hop.connect_timeout;
+        match timeout_at(deadline, Self::open_in_time(hop, via, before, deadline)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(silent(hop)),
+        }
+    }
+
+    async fn open_in_time(
+        hop: &Hop,
+        via: Option<Box<Self>>,
+        before: Option<Trusted>,
+        deadline: Instant,
+    ) -> Result<Self, HostError> {
+        let judge = Judge::new(&hop.known_as, hop.port, hop.host_key.clone(), &hop.known_hosts, before)?;
+        let (handle, seen) = match &via {
+            None => shake_hands(hop, judge, address::connect(hop, deadline).await?).await?,
+            Some(via) => shake_hands(hop, judge, via.tunnel(hop).await?).await?,
+        };
+        let mut connection = Self { handle, seen, hop: hop.clone(), via };
+        auth::log_in(&mut connection.handle, hop, &connection.seen).await?;
+        Ok(connection)
+    }
+
+    /// Opens a way to the next host through this one.
+    async fn tunnel(
+        &self,
+        next: &Hop,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HostError> {
+        let opening = self.handle.channel_open_direct_tcpip(&next.host, u32::from(next.port), "127.0.0.1", 0);
+        let channel = opening.await.map_err(|error| {
+            let what = format!("connect to `{next}` through `{}`", self.hop);
+            match error {
+                russh::Error::ChannelOpenFailure(russh::ChannelOpenFailure::AdministrativelyProhibited) => {
+                    let hint = "its SSH server needs `AllowTcpForwarding yes`";
+                    HostError::Refused(Failure::new(what).source("the jump host does not forward").hint(hint))
+                }
+                russh::Error::ChannelOpenFailure(_) => {
+                    HostError::Unreachable(Failure::new(what).source("the jump host does not reach it"))
+                }
+                other => HostError::Unreachable(Failure::new(what).source(trouble::words(&other))),
+            }
+        })?;
+        Ok(channel.into_stream())
+    }
+
+    /// Opens a channel for one script.
+    pub(crate) async fn channel(&self) -> Result<exec::Channel, HostError> {
+        let opened = self.handle.channel_open_session().await;
+        let channel = opened.map_err(|error| match error {
+            russh::Error::ChannelOpenFailure(reason) => {
+                let failure = Failure::new(format!("open a channel on `{}`", self.hop));
+                let hint = "its SSH server needs `MaxSessions` of 4 or more, and free processes";
+                HostError::Unreachable(failure.source(format!("the server refused ({reason:?})")).hint(hint))
+            }
+            other => self.broken("open a channel", &other),
+        })?;
+        Ok(exec::Channel::new(channel, self.hop.to_string(), Arc::clone(&self.seen)))
+    }
+
+    fn broken(&self, what: &str, error: &russh::Error) -> HostError {
+        match look(&self.seen).farewell {
+            Some(said) => {
+                HostError::Unreachable(Failure::new(format!("{what} on `{}`", self.hop)).source(said))
+            }
+            None => trouble::broken(&self.hop, what, error),
+        }
+    }
+
+    /// Returns whether it is known to have ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.handle.is_closed() || self.via.as_ref().is_some_and(|via| via.is_closed())
+    }
+
+    /// Returns the key that the host proved to hold.
+    pub(crate) fn host_key(&self) -> Option<Trusted> {
+        look(&self.seen).host_key
+    }
+
+    /// Returns its fingerprint.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.host_key().map(|key| key.fingerprint()).unwrap_or_default()
+    }
+}
+
+async fn shake_hands<S>(
+    hop: &Hop,
+    judge: Judge,
+    stream: S,
+) -> Result<(Handle<Client>, Arc<Mutex<Seen>>), HostError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = Arc::new(config(&judge));
+    let (client, seen) = Client::new(judge);
+    let handle = russh::client::connect_stream(config, stream, client).await;
+    Ok((handle.map_err(|error| trouble::connecting(hop, error))?, seen))
+}
+
+fn config(judge: &Judge) -> Config {
+    Config {
+        window_size: WINDOW,
+        channel_buffer_size: MESSAGES_MAX,
+        keepalive_interval: Some(KEEPALIVE_INTERVAL),
+        keepalive_max: KEEPALIVE_MAX,
+        nodelay: true,
+        preferred: preferred(judge),
+        ..Config::default()
+    }
+}
+
+/// Returns what to agree on with the server: nothing weak, the cheap ones first, and of the host keys those that are known.
+fn preferred(judge: &Judge) -> Preferred {
+    let keys = host_keys(&judge.known_algorithms());
+    Preferred {
+        key: Cow::Owned(keys.clone()),
+        host_key_certificates: if judge.has_authority() { Cow::Owned(keys) } else { Cow::Borrowed(&[]) },
+        kex: Cow::Borrowed(KEX),
+        cipher: Cow::Borrowed(CIPHERS),
+        ..Preferred::DEFAULT
+    }
+}
+
+const KEX: &[kex::Name] = &[
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::MLKEM768X25519_SHA256,
+    kex::DH_GEX_SHA256,
+    kex::DH_G16_SHA512,
+    kex::DH_G14_SHA256,
+    kex::EXTENSION_SUPPORT_AS_CLIENT,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+];
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+/// Returns the kinds of host keys we take, those of `known` first.
+fn host_keys(known: &[Algorithm]) -> Vec<Algorithm> {
+    let mut kinds = vec![
+        Algorithm::Ed25519,
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+        Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+    ];
+    let is_rsa = |kind: &Algorithm| matches!(kind, Algorithm::Rsa { .. });
+    let is_known =
+        |kind: &Algorithm| known.iter().any(|known| known == kind || (is_rsa(known) && is_rsa(kind)));
+    // The sort is stable: each half keeps its order.
+    kinds.sort_by_key(|kind| !is_known(kind));
+    kinds
+}
+
+fn silent(hop: &Hop) -> HostError {
+    let failure = Failure::new(format!("connect to `{hop}` within {:?}", hop.connect_timeout));
+    let hint = "is this the port of an SSH server? a slow one needs a longer `connect_timeout`";
+    HostError::Unreachable(failure.source("no answer in time").hint(hint))
+}

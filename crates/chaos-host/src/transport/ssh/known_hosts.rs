@@ -1,0 +1,7 @@
+//! Which host key is the right one: the files of known hosts, and what the caller says.
+
+mod entry;
+mod judge;
+mod write;
+
+pub(crate) use judge::{Judge, Trusted};
