@@ -23,6 +23,7 @@ pub mod run_state;
 pub mod state_dir;
 pub mod stop;
 mod undo;
+mod ways;
 
 pub use engine::{ConfigLoader, ConfigPlace, Engine, EngineOptions, FoundConfig};
 pub use error::EngineError;

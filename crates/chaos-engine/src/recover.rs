@@ -1,27 +1,25 @@
 //! Undoes what dead runs have left, from their journals alone.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_core::record::Undoer;
-use chaos_core::{ExitCode, ExperimentPlan, MembersRequest, RecordBody, RunId, StepId, StepState, TargetRef};
-use futures::future::join_all;
+use chaos_core::{ExitCode, RecordBody, RunId, StepId, StepState, TargetRef};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::engine::{ConfigPlace, Engine, FoundConfig};
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::events::EngineEvent;
 use crate::journal::lock::{holder, sweep};
 use crate::journal::{Damage, FileJournal, Journal, JournalContents, LockError, Owner, RunLock, read};
-use crate::lanes::Bounds;
 use crate::ledger::Ledger;
 use crate::prepare::PrepareMode;
-use crate::rollback::{Job, Rollback, Standing, Way};
-use crate::run_state::{RunState, StepStatus};
+use crate::rollback::Rollback;
+use crate::run_state::RunState;
+use crate::ways::newest_first;
 
 /// How long a recovery waits for a guardian, or for another recovery, that is undoing the same run.
 const OTHER_UNDOER_MAX: Duration = Duration::from_secs(15 * 60);
@@ -232,130 +230,6 @@ impl Engine {
         outcome
     }
 
-    /// How each target of the open steps is reached, and what is to be done there.
-    async fn ways<'a>(
-        &self,
-        state: &'a RunState,
-        open: &[&'a StepStatus],
-        options: &RecoverOptions,
-        credentials: &Credentials,
-        ledger: &Ledger,
-    ) -> (Vec<Way<'a>>, Vec<Job<'a>>) {
-        let seed = state.plan.as_ref().map_or(0, |plan| plan.seed);
-        let mut bounds: HashMap<usize, Bounds> = HashMap::new();
-        let mut keys = Vec::new();
-        let mut found = Vec::new();
-        let mut jobs = Vec::new();
-        for step in open {
-            let key = (step.experiment, step.planned.target);
-            let way = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
-                keys.push(key);
-                found.push(*step);
-                keys.len() - 1
-            });
-            let state = accept(step, options, ledger).await;
-            let standing = Standing { state, has_acted: step.has_acted };
-            let order = (step.experiment, step.planned.wave);
-            jobs.push(Job { planned: &step.planned, standing, way, order });
-        }
-        let configs = found.iter().map(|step| self.config_of(state, step, seed, options, credentials));
-        let configs = join_all(configs).await;
-        let ways = found.iter().zip(configs).map(|(step, config)| {
-            let of_experiment = bounds.entry(step.experiment).or_insert_with(|| {
-                let targets = found.iter().filter(|other| other.experiment == step.experiment);
-                Bounds::of(targets.map(|other| &other.target))
-            });
-            Way {
-                target: &step.target,
-                hold: planned(state, step).map_or(Duration::ZERO, |experiment| experiment.hold),
-                config,
-                bound: of_experiment.get(&step.target.name),
-            }
-        });
-        let ways = ways.collect();
-        (ways, jobs)
-    }
-
-    async fn config_of(
-        &self,
-        state: &RunState,
-        step: &StepStatus,
-        seed: u64,
-        options: &RecoverOptions,
-        credentials: &Credentials,
-    ) -> Result<Value, String> {
-        match credentials {
-            Credentials::InMemory(configs) => {
-                let config =
-                    configs.get(step.experiment).and_then(|configs| configs.get(step.planned.target));
-                config.cloned().ok_or_else(|| "it was not handed over".to_owned())
-            }
-            Credentials::Journal => {
-                let name = planned(state, step).map(|experiment| experiment.name.as_str());
-                let config = self.configuration(&step.target, name, seed, options).await?;
-                Ok(self.recall(&step.target, config))
-            }
-        }
-    }
-
-    /// The file first: it has what the journal must not keep. Where it is gone, the references in the journal may do.
-    async fn configuration(
-        &self,
-        target: &TargetRef,
-        name: Option<&str>,
-        seed: u64,
-        options: &RecoverOptions,
-    ) -> Result<Value, String> {
-        if let Some(file) = &options.config {
-            return self.from_file(target, file, name, seed).await;
-        }
-        let from_file = match &target.file {
-            Some(file) => Some(self.from_file(target, file, name, seed).await),
-            None => None,
-        };
-        match from_file {
-            Some(Ok(config)) => Ok(config),
-            Some(Err(why)) => {
-                self.events.event(EngineEvent::Notice(format!("{why}; trying what the journal kept")));
-                self.loader.resolve(&target.config)
-            }
-            None => self.loader.resolve(&target.config),
-        }
-    }
-
-    /// The configuration that stands in a file now, for the one system of it that is meant.
-    async fn from_file(
-        &self,
-        target: &TargetRef,
-        file: &Path,
-        experiment: Option<&str>,
-        seed: u64,
-    ) -> Result<Value, String> {
-        let place = ConfigPlace { file, index: target.index, experiment, target: &target.name };
-        let FoundConfig { config, as_written } = self.loader.load(&place)?;
-        let Some(connector) = self.catalog.connector(&target.kind) else { return Ok(config) };
-        let request = MembersRequest {
-            config,
-            as_written,
-            directory: file.parent().map(Path::to_owned),
-            seed,
-            only: Some(target.member.clone()).filter(|name| !name.is_empty()),
-        };
-        let members = connector.members(request).await.map_err(|error| error.chain())?;
-        let member = members.list.into_iter().find(|member| member.name == target.member);
-        member
-            .map(|member| member.config)
-            .ok_or_else(|| format!("`{}` names no `{}` any more", file.display(), target.title()))
-    }
-
-    /// What was relative to the run must not mean something else here.
-    fn recall(&self, target: &TargetRef, config: Value) -> Value {
-        match self.catalog.connector(&target.kind) {
-            Some(connector) => connector.recall(config, &target.identity),
-            None => config,
-        }
-    }
-
     /// Takes the lock. Waits for a guardian or another recovery that has it, but not for a run that lives.
     pub(crate) async fn lock_for_undo(&self, run: &RunId, by: Undoer) -> Result<RunLock, EngineError> {
         let path = self.state.lock(run);
@@ -418,27 +292,8 @@ impl Engine {
     }
 }
 
-/// The open steps: of the newest experiment and wave first, and of these with the newest intent.
-fn newest_first(state: &RunState) -> Vec<&StepStatus> {
-    let mut open: Vec<&StepStatus> = state.open_steps().collect();
-    open.sort_by_key(|step| Reverse((step.experiment, step.planned.wave)));
-    open
-}
-
-fn planned<'a>(state: &'a RunState, step: &StepStatus) -> Option<&'a ExperimentPlan> {
-    state.plan.as_ref().and_then(|plan| plan.experiments.get(step.experiment))
-}
-
 async fn abandon(step: StepId, ledger: &Ledger) -> StepState {
     ledger.note(RecordBody::Accepted { step }).await;
     ledger.note(RecordBody::Disarmed { step }).await;
     StepState::Accepted
-}
-
-async fn accept(step: &StepStatus, options: &RecoverOptions, ledger: &Ledger) -> StepState {
-    if step.state == StepState::Conflict && options.accept_conflicts {
-        ledger.note(RecordBody::Accepted { step: step.planned.id }).await;
-        return StepState::Accepted;
-    }
-    step.state
 }

@@ -59,6 +59,16 @@ async fn a_journal_of_version_1_with_a_damaged_line_is_recovered() {
     recovers("journal_v1_damaged.journal", "journal_v1.world.json", false).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_journal_of_version_2_is_recovered() {
+    recovers("journal_v2.journal", "journal_v2.world.json", true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_of_version_2_with_a_damaged_line_is_recovered() {
+    recovers("journal_v2_damaged.journal", "journal_v2.world.json", false).await;
+}
+
 #[test]
 fn the_current_version_has_its_journal_here() {
     for name in ["journal_v{}.journal", "journal_v{}_damaged.journal", "journal_v{}.world.json"] {

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_core::experiment::FaultUse;
+use chaos_core::record::Undoer;
 use chaos_core::{ExitCode, Record, RecordBody};
 use chaos_engine::journal::read;
+use chaos_engine::recover::Credentials;
 use chaos_engine::{EngineError, ExperimentRequest, PrepareMode, RecoverOptions, StopReason, StopSignal};
 use chaos_policy::{Limits, review};
 use chaos_testkit::{CrashingJournal, FakeWorld};
@@ -71,6 +73,21 @@ async fn run(setup: &Setup, request: ExperimentRequest) -> chaos_engine::RunOutc
     setup.run_all(vec![request], &StopSignal::default()).await
 }
 
+/// Runs with its journal in memory, so that no thread of a journal lets the paused clock run.
+async fn in_memory(
+    setup: &Setup,
+    request: ExperimentRequest,
+) -> (Arc<CrashingJournal>, impl Future<Output = ExitCode>, StopSignal) {
+    let prepared = setup.prepare_all(vec![request]).await.unwrap();
+    let approved = review(prepared.plan, &Limits::default()).unwrap();
+    let (journal, stop) = (Arc::new(CrashingJournal::default()), StopSignal::default());
+    let (engine, journal_of_run, stop_of_run) = (setup.engine(), journal.clone(), stop.clone());
+    let running = async move {
+        engine.execute_on(journal_of_run, approved, prepared.targets, &stop_of_run).await.unwrap()
+    };
+    (journal, running, stop)
+}
+
 async fn refused(setup: &Setup, request: ExperimentRequest) -> EngineError {
     setup.prepare_all(vec![request]).await.err().unwrap()
 }
@@ -97,12 +114,7 @@ async fn one_use_acts_on_every_member_before_the_next_and_is_undone_everywhere_a
     let (setup, config) = hosts();
     let before = dumps(&setup);
     let uses = vec![set(json!({"cells": ["cell_1"]})), set(json!({"cells": ["cell_1"], "value": "more"}))];
-    let prepared = setup.prepare_all(vec![setup.mixed(vec![("", config)], uses)]).await.unwrap();
-    let approved = review(prepared.plan, &Limits::default()).unwrap();
-    // In memory, so that no thread of the journal's lets the paused clock run.
-    let (journal, engine, stop) =
-        (Arc::new(CrashingJournal::default()), setup.engine(), StopSignal::default());
-    let running = engine.execute_on(journal.clone(), approved, prepared.targets, &stop);
+    let (journal, running, _) = in_memory(&setup, setup.mixed(vec![("", config)], uses)).await;
     let slowing = async {
         let is_in = |world: &FakeWorld| world.value("cell_1").as_deref() == Some("more");
         setup.until(|_| setup.others.iter().all(is_in)).await;
@@ -110,7 +122,7 @@ async fn one_use_acts_on_every_member_before_the_next_and_is_undone_everywhere_a
         setup.others[0].delay(Duration::from_secs(1));
     };
     let (exit, ()) = tokio::join!(running, slowing);
-    assert_eq!(exit.unwrap(), ExitCode::Done);
+    assert_eq!(exit, ExitCode::Done);
     let story = words(&journal.contents().records);
     for (first, second) in [(1, 4), (1, 5), (1, 6), (2, 4), (3, 4), (3, 6)] {
         assert!(place(&story, &format!("inject {first}")) < place(&story, &format!("intend {second}")));
@@ -145,10 +157,11 @@ async fn check_delay(trouble: impl Fn(&FakeWorld), at_once: usize) {
     let before = dumps(&setup);
     let uses = vec![set(json!({"cells": ["cell_1"]})), set(json!({"cells": ["cell_2"]}))];
     let request = setup.mixed(vec![("", with(&config, "at_once", json!(at_once)))], uses);
-    let (_, stop) = (Instant::now(), StopSignal::default());
-    let running = setup.run_all(vec![request], &stop);
+    let (_, running, stop) = in_memory(&setup, request).await;
     let watching = async {
-        setup.until_journal_holds("hold_started").await;
+        setup
+            .until(|_| setup.others.iter().all(|world| world.value("cell_2").as_deref() == Some("chaos")))
+            .await;
         trouble(&setup.others[1]);
         stop.stop(StopReason::Interrupted);
         let began = Instant::now();
@@ -159,8 +172,8 @@ async fn check_delay(trouble: impl Fn(&FakeWorld), at_once: usize) {
         setup.others[1].refuse(0);
         setup.others[1].delay(Duration::ZERO);
     };
-    let (outcome, ()) = tokio::join!(running, watching);
-    assert_eq!(outcome.exit, ExitCode::Interrupted);
+    let (exit, ()) = tokio::join!(running, watching);
+    assert_eq!(exit, ExitCode::Interrupted);
     assert_eq!(dumps(&setup), before);
 }
 
@@ -183,19 +196,26 @@ async fn a_member_that_stays_away_is_left_behind_alone() {
     let (mut setup, config) = hosts();
     setup.options.rollback_patience = Duration::from_secs(5);
     let before = dumps(&setup);
-    let stop = StopSignal::default();
-    let running = setup.run_all(vec![setup.mixed(vec![("", config)], vec![set(json!({}))])], &stop);
+    let (journal, running, _) =
+        in_memory(&setup, setup.mixed(vec![("", config)], vec![set(json!({}))])).await;
     let cutting = async {
-        setup.until_journal_holds("hold_started").await;
+        setup
+            .until(|_| setup.others.iter().all(|world| world.value("cell_2").as_deref() == Some("chaos")))
+            .await;
         setup.others[1].refuse(u32::MAX);
     };
-    let (outcome, ()) = tokio::join!(running, cutting);
-    assert_eq!(outcome.exit, ExitCode::LeftBehind);
-    let story = story(&outcome.journal);
+    let (exit, ()) = tokio::join!(running, cutting);
+    assert_eq!(exit, ExitCode::LeftBehind);
+    let story = words(&journal.contents().records);
     assert!(place(&story, "undo 1") < place(&story, "stuck 2"), "{story:?}");
     assert!(place(&story, "undo 3") < place(&story, "stuck 2"), "{story:?}");
     setup.others[1].refuse(0);
-    setup.recover_all().await;
+    let (again, run, options) =
+        (Arc::new(CrashingJournal::default()), setup.run_id(), RecoverOptions::default());
+    let (contents, credentials) = (journal.contents(), Credentials::Journal);
+    let outcome =
+        setup.engine().recover_on(again, &contents, &run, &options, Undoer::Recovery, &credentials).await;
+    assert_eq!((outcome.exit, outcome.steps.len()), (ExitCode::Done, 1));
     assert_eq!(dumps(&setup), before);
 }
 

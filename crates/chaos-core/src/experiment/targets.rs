@@ -197,7 +197,8 @@ impl Reader<'_> {
                 Err(self.problem(entry.key_span, message, "leave it out"))
             }
             Some(entry) => {
-                let Some(name) = entry.value.text() else { return Ok(None) };
+                // What is no text, or nothing at all, is told by the shape.
+                let Some(name) = entry.value.text().filter(|name| !name.is_empty()) else { return Ok(None) };
                 names().position(|other| other == name).map(Some).ok_or_else(|| {
                     let message = format!("no target is called `{name}`");
                     self.problem(entry.value.span, &message, &suggest(name, names(), "targets"))

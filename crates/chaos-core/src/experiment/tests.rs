@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::fake::catalog;
 use super::*;
 
+mod targets;
+
 /// An experiment that is right, with places to put what is wrong.
 fn file(extra: &str, skills: &str) -> String {
     format!(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The version of the format that is written. Older ones can be read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Why a line is not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
