@@ -17,7 +17,7 @@ const DOWN_WITHIN: Duration = Duration::from_secs(30);
 /// A file system of a host: file, folder, size, inodes. All of them are small, so that a test that fills one fills neither
 /// this machine's disk nor an afternoon.
 type Disk = (&'static str, &'static str, &'static str, &'static str);
-const ROOT_DISK: Disk = ("root.img", "root", "1G", "65536");
+const ROOT_DISK: Disk = ("root.img", "root", "2G", "65536");
 /// Mounted at `/ext`. Keeps its files over a reboot, unlike a tmpfs.
 const EXT_DISK: Disk = ("ext.img", "ext", "256M", "16384");
 /// What a host may take of this machine's memory and processes.

@@ -185,6 +185,20 @@ OnCalendar=yearly
 [Install]
 WantedBy=timers.target
 END
+# --- container engines, which run only while a test wants them; their one image is a file
+for unit in docker.service docker.socket containerd.service podman.service podman.socket podman-auto-update.service \
+    podman-auto-update.timer podman-restart.service; do
+    systemctl -q disable "$unit"
+done
+mkdir -p /etc/docker /etc/containers /tmp/image/bin
+echo '{"bridge": "none", "iptables": false, "storage-driver": "vfs"}' > /etc/docker/daemon.json
+printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
+    > /etc/containers/storage.conf
+cp /bin/busybox /tmp/image/bin/
+for tool in cat ip nc ping sh sleep touch true wget; do ln -s busybox /tmp/image/bin/$tool; done
+for folder in dev etc proc sys tmp; do mkdir /tmp/image/$folder; done
+tar -C /tmp/image -cf /usr/lib/world/busybox.tar .
+rm -r /tmp/image
 systemctl -q enable ssh-many postgresql app-socket.socket app-restarting app-base app-needs app-part app-slow-stop \
     app-workers app-yearly.timer nginx ssh
 echo '17 3 * * * root true' > /etc/cron.d/world

@@ -27,6 +27,8 @@ fresh_network() {
     ip netns del "$name" 2> /dev/null
     ip link del "$veth" 2> /dev/null
     ip netns add "$name" || return
+    # An address is there at once, without a second in which the network is asked whether it is free.
+    ip netns exec "$name" sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad'
     ip link add "$veth" type veth peer name eth0 address "$mac" netns "$name" || return
     ip -n "$name" link set lo up
     ip -n "$name" addr add "$address/16" dev eth0
@@ -44,7 +46,7 @@ while :; do
     fresh_network
     date +'--- boot %F %T' >> console.log
     systemd-nspawn --quiet --directory="$PWD/root" --machine="$name" --hostname="$name" --register=no --keep-unit \
-        --capability=all --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
+        --capability=all --system-call-filter=@keyring --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
         --network-namespace-path="/run/netns/$name" --bind="$PWD/ext:/ext" --kill-signal="$kill_signal" \
         $init < /dev/null >> console.log 2>&1
     status=$?
