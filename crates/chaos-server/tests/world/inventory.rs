@@ -1,0 +1,142 @@
+//! What `cargo xtask env up host` says about the hosts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Where the description is unless `CHAOS_TEST_HOSTS` says otherwise.
+const DEFAULT_PATH: &str = "/var/tmp/chaos-agents-env/host/hosts.json";
+
+/// The hosts, and what they can be reached with and can reach.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Inventory {
+    /// This machine, as hosts see it.
+    pub gateway: Ipv4Addr,
+    /// The name server of the hosts; it is the first peer.
+    pub resolver: Ipv4Addr,
+    /// Servers that hosts can talk to: HTTP on ports 80 and 8080.
+    pub peers: Vec<Peer>,
+    /// An OpenSSH client configuration in which each host's name lets root in.
+    pub ssh_config: PathBuf,
+    /// The true keys of all hosts.
+    pub known_hosts: PathBuf,
+    /// Users' private keys.
+    pub keys: Keys,
+    /// All hosts.
+    pub hosts: Vec<Host>,
+}
+
+/// A server outside of the hosts.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Peer {
+    /// The name that the resolver knows.
+    pub name: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its other address.
+    pub ipv6: Ipv6Addr,
+}
+
+/// Private keys. Hosts let all users in with each of them, but for the last two.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Keys {
+    /// Without a passphrase.
+    pub ed25519: PathBuf,
+    /// With [`Keys::passphrase`].
+    pub with_passphrase: PathBuf,
+    /// The passphrase.
+    pub passphrase: String,
+    /// On a NIST curve.
+    pub ecdsa: PathBuf,
+    /// RSA.
+    pub rsa: PathBuf,
+    /// Let in only together with [`Keys::certificate`].
+    pub certified: PathBuf,
+    /// Signed by the authority that systemd hosts trust, for root, chaos and plain.
+    pub certificate: PathBuf,
+    /// Let in nowhere.
+    pub stranger: PathBuf,
+}
+
+/// One host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Host {
+    /// `th1` and `th2` have systemd, `th3` has BusyBox only.
+    pub name: String,
+    /// `systemd` or `busybox`.
+    pub init: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its other address.
+    pub ipv6: Ipv6Addr,
+    /// A range of which it answers on every address.
+    pub many: String,
+    /// Where its SSH server listens.
+    pub port: u16,
+    /// A second SSH server, without a limit of connections.
+    pub port_many: Option<u16>,
+    /// Who may log in.
+    pub users: BTreeMap<String, User>,
+    /// Its files on this machine: log, process id, lock.
+    pub folder: PathBuf,
+    /// Its network namespace.
+    pub netns: String,
+    /// This machine's end of its cable.
+    pub veth: String,
+}
+
+/// A user of a host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct User {
+    /// For the users who may log in with one.
+    pub password: Option<String>,
+}
+
+/// Returns the description, when the hosts were ever started.
+pub fn inventory() -> Option<Inventory> {
+    let path = std::env::var("CHAOS_TEST_HOSTS").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
+    let text = fs::read_to_string(path).ok()?;
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+impl Inventory {
+    /// Returns one host.
+    pub fn host(&self, name: &str) -> Option<Host> {
+        self.hosts.iter().find(|host| host.name == name).cloned()
+    }
+}
+
+impl Host {
+    /// Returns whether it has a real service manager.
+    pub fn is_systemd(&self) -> bool {
+        self.init == "systemd"
+    }
+
+    /// Returns whether something keeps it running; it may be rebooting just now.
+    pub fn is_up(&self) -> bool {
+        self.supervisor().is_some()
+    }
+
+    /// Returns its first process, by its number on this machine.
+    pub fn first_process(&self) -> Option<u32> {
+        let container = only_child(self.supervisor()?, "systemd-nspawn")?;
+        only_child(container, "")
+    }
+
+    fn supervisor(&self) -> Option<u32> {
+        let pid = fs::read_to_string(self.folder.join("supervisor.pid")).ok()?.trim().parse().ok()?;
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        line.contains(self.folder.to_str()?).then_some(pid)
+    }
+}
+
+/// Returns the child of a process whose command line contains `name`.
+fn only_child(pid: u32, name: &str) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().filter_map(|child| child.parse().ok()).find(|child: &u32| {
+        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains(name))
+    })
+}

@@ -1,0 +1,240 @@
+//! What live tests share: the real test hosts, seen and handled from outside of the product.
+//!
+//! A test takes a host with [`TestHost::get`] and has it to itself until the value is dropped, over all test programs of this
+//! machine. Commands reach the host through its namespaces, not through SSH, so they work when its network is cut.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "every test file uses its own part; a test ends where something is off"
+)]
+
+mod inventory;
+mod snapshot;
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+pub use inventory::{Host, inventory};
+pub use snapshot::HostSnapshot;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// How long a test waits for a host that another one has. A crash matrix keeps its host for minutes.
+const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
+/// A boot takes a second on an idle machine.
+const BOOTED_WITHIN: Duration = Duration::from_secs(90);
+/// No command of a test takes longer.
+const COMMAND_MAX: Duration = Duration::from_secs(120);
+/// Between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// One test host that nobody else uses meanwhile.
+pub struct TestHost {
+    /// Its addresses, users and folders.
+    pub host: Host,
+    /// Freed by the kernel when this process dies.
+    _lock: File,
+}
+
+/// How a command on a host ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl TestHost {
+    /// Returns the host as soon as nobody else has it, with its network whole; says that the test is skipped when the hosts
+    /// are not up. A test that needs several takes them with [`TestHost::get_all`].
+    pub async fn get(name: &str) -> Option<Self> {
+        let Some(host) = inventory().and_then(|inventory| inventory.host(name)) else {
+            return skipped("they were never started");
+        };
+        if !host.is_up() {
+            return skipped("the part is down");
+        }
+        let host = Self { _lock: locked(&host.folder.join("in-use")).await, host };
+        host.join_network();
+        host.wait_until_booted().await;
+        Some(host)
+    }
+
+    /// Returns several hosts. Everybody takes them in the same order, so that nobody waits for each other.
+    pub async fn get_all(names: &[&str]) -> Option<Vec<Self>> {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        let mut hosts = Vec::new();
+        for name in names {
+            hosts.push(Self::get(name).await?);
+        }
+        Some(hosts)
+    }
+
+    /// Returns where the SSH server listens.
+    pub fn ssh(&self) -> SocketAddr {
+        SocketAddr::new(self.host.address.into(), self.host.port)
+    }
+
+    /// Runs shell text as root on the host and returns what it wrote. The test ends when it fails.
+    pub async fn sh(&self, script: &str) -> String {
+        let ended = self.try_sh(script).await;
+        assert_eq!(ended.code, Some(0), "{}: {script}\n{}{}", self.host.name, ended.stdout, ended.stderr);
+        ended.stdout
+    }
+
+    /// Runs shell text as root on the host and returns how it ended.
+    pub async fn try_sh(&self, script: &str) -> Ended {
+        let first = self.first_process().unwrap_or_else(|| panic!("{} is down", self.host.name));
+        run_inside(first, script).await
+    }
+
+    /// Returns whether shell text, run as root on the host, ends with success. A host that is just rebooting says no.
+    pub async fn is_true(&self, script: &str) -> bool {
+        match self.first_process() {
+            Some(first) => run_inside(first, script).await.code == Some(0),
+            None => false,
+        }
+    }
+
+    /// Returns all that a fault must leave as it was.
+    pub async fn snapshot(&self) -> HostSnapshot {
+        HostSnapshot::parse(&self.sh(snapshot::SCRIPT).await)
+    }
+
+    /// Ends the test when anything is not as in `before`.
+    pub async fn assert_same(&self, before: &HostSnapshot) {
+        let difference = before.diff(&self.snapshot().await);
+        assert!(difference.is_empty(), "{} is not as it was:\n{difference}", self.host.name);
+    }
+
+    /// Returns what tells one boot from another.
+    pub async fn boot_id(&self) -> String {
+        self.sh("cat /proc/sys/kernel/random/boot_id").await.trim().to_owned()
+    }
+
+    /// Reboots the host as its own administrator would, and waits until everything it starts has started.
+    pub async fn reboot_and_wait(&self) {
+        let before = self.boot_id().await;
+        // The command dies with the host, sooner or later than its answer.
+        let _ = self.try_sh("reboot").await;
+        self.wait_for_boot_after(&before).await;
+    }
+
+    /// Waits until the host has booted after the boot `before`, whoever asked for it.
+    pub async fn wait_for_boot_after(&self, before: &str) {
+        let question = format!("! grep -q '{before}' /proc/sys/kernel/random/boot_id");
+        wait_until("the host boots again", BOOTED_WITHIN, || self.is_true(&question)).await;
+        self.wait_until_booted().await;
+    }
+
+    /// Pulls the host's cable. It stays out over a reboot, until [`TestHost::join_network`] or the next test.
+    pub fn cut_network(&self) {
+        fs::write(self.host.folder.join("cut"), "").unwrap();
+        ip_link(&self.host.veth, "down");
+    }
+
+    /// Plugs the host's cable in again.
+    pub fn join_network(&self) {
+        let _ = fs::remove_file(self.host.folder.join("cut"));
+        // The cable is made anew at a boot, and then it is plugged in already.
+        if Path::new("/sys/class/net").join(&self.host.veth).exists() {
+            ip_link(&self.host.veth, "up");
+        }
+    }
+
+    /// Returns the path of a file of the host, as seen from this machine.
+    pub fn path(&self, path: &str) -> PathBuf {
+        let first = self.first_process().unwrap_or_else(|| panic!("{} is down", self.host.name));
+        PathBuf::from(format!("/proc/{first}/root")).join(path.trim_start_matches('/'))
+    }
+
+    /// Returns the host's first process, by its number on this machine.
+    pub fn first_process(&self) -> Option<u32> {
+        self.host.first_process()
+    }
+
+    async fn wait_until_booted(&self) {
+        let question = if self.host.is_systemd() {
+            "[ \"$(systemctl is-system-running)\" = running ]"
+        } else {
+            "[ -e /run/sshd ] && pidof sshd"
+        };
+        wait_until("the host has booted", BOOTED_WITHIN, || self.is_true(question)).await;
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        self.join_network();
+    }
+}
+
+/// Asks until `is_so` says yes, at most for `bound`; the test ends when it never does.
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, bound: Duration, mut is_so: impl FnMut() -> F) {
+    let end = Instant::now() + bound;
+    while !is_so().await {
+        assert!(Instant::now() < end, "not within {bound:?}: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Returns none, loudly; ends the test where every part of the test world is required.
+pub fn skipped<T>(why: &str) -> Option<T> {
+    let is_required = std::env::var("CHAOS_TEST_REQUIRE").is_ok_and(|value| value == "1");
+    assert!(!is_required, "the test hosts are required: {why}");
+    println!("SKIPPED: the test hosts are not up: {why}");
+    None
+}
+
+async fn locked(path: &Path) -> File {
+    let file = File::create(path).unwrap();
+    wait_until("the host is free", LOCKED_WITHIN, || async { file.try_lock().is_ok() }).await;
+    file
+}
+
+async fn run_inside(first: u32, script: &str) -> Ended {
+    let mut command = Command::new("nsenter");
+    command
+        .args(["--target", &first.to_string(), "--all"])
+        .args([
+            "env",
+            "-i",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+        ])
+        // A session of its own, by which the snapshot knows its own processes.
+        .args(["setsid", "sh", "-s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let work = async {
+        // A host that goes down under the command closes the pipe.
+        let _ = stdin.write_all(script.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.unwrap()
+    };
+    let Ok(output) = tokio::time::timeout(COMMAND_MAX, work).await else {
+        panic!("not within {COMMAND_MAX:?}: {script}");
+    };
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn ip_link(link: &str, state: &str) {
+    let status = std::process::Command::new("ip").args(["link", "set", link, state]).status().unwrap();
+    assert!(status.success(), "`ip link set {link} {state}`: {status}");
+}

@@ -1,0 +1,94 @@
+# Prints all of this host that a fault must leave as it was. Left out is what changes by itself: counters, process ids,
+# times, SSH sessions, caches.
+export LC_ALL=C
+have() { command -v "$1" > /dev/null 2>&1; }
+
+roots=
+for root in /etc /srv /root /home /users /data /ext /readonly /tmp /dev/shm /var/tmp /var/lib /var/spool /usr/local \
+    /usr/lib/systemd /run; do
+    [ -d "$root" ] && roots="$roots $root"
+done
+
+# Everything below the roots but what lives by itself. Other file systems below a root are roots of their own.
+walk() {
+    find $roots -xdev \( \
+        -path /run/systemd -o -path /run/user -o -path /run/log -o -path /run/host -o -path /run/credentials \
+        -o -path /run/lock -o -path /run/sudo -o -path /run/dbus -o -path '/run/*.pid' -o -path /run/utmp \
+        -o -path /var/lib/sudo/lectured -o -path /var/lib/systemd/random-seed -o -path /var/lib/private \
+        -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \) -prune -o "$@"
+    for root in /run/systemd/system /run/systemd/transient /run/systemd/system.control; do
+        [ -d "$root" ] && find "$root" -mindepth 1 "$@"
+    done
+}
+
+echo '=== files'
+walk -exec stat -c '%A %u:%g %h %t:%T %N' {} +
+echo '=== contents'
+walk -type f -exec sha256sum {} +
+if have getfattr; then
+    echo '=== extended attributes'
+    getfattr -R -P -h -d -m - -e hex --absolute-names $roots 2> /dev/null |
+        awk '/^# file: / { file = substr($0, 9); next } NF { print file, $0 }'
+fi
+if have lsattr; then
+    echo '=== flags'
+    # The letter e says how a file is stored; it comes and goes with its size.
+    for root in /etc /srv /root /home /ext /var/lib /data; do lsattr -aR "$root" 2> /dev/null; done |
+        awk '/^[^ ]*[aiAdDSu]/ && $1 !~ /:$/ { gsub("[-eI]", "", $1); if ($1 ~ /^[A-Za-z]+$/) print }'
+fi
+
+echo '=== space'
+for root in /data /ext; do
+    # An unlinked file that somebody keeps open is seen here only. Folders of ext4 never shrink, so by the MiB.
+    df -Pk "$root" | awk 'NR == 2 { printf "%s %d MiB used\n", $6, $3 / 1024 }'
+    df -Pi "$root" 2> /dev/null | awk 'NR == 2 { print $6, $3, "inodes used" }'
+done
+
+echo '=== mounts'
+awk '$2 !~ "^/run/(user|credentials)/" { print $1, $2, $3, $4 }' /proc/1/mounts
+
+echo '=== processes'
+own=$$
+if have systemctl; then
+    # T is a stopped process; everything else is a matter of the moment.
+    ps -eo sid,stat,user:32,args --no-headers | awk -v own="$own" '
+        $1 == own { next }
+        { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
+        sed 's/^ //; s/ --system --deserialize=[0-9]*$//' | grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|/lib/systemd/systemd --user$|\(sd-pam\)$|^- sshd +sshd: .*\[net\]$'
+else
+    ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
+        grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$| (sh -s|\[exe\]|ps -o .*|awk .*|grep .*|\{.*)$'
+fi
+
+if have systemctl; then
+    # Units of logins come and go with them.
+    login='^(session-|user-|user@|run-user-|run-credentials)'
+    echo '=== units'
+    systemctl list-units --all --full --plain --no-legend | awk '{ print $1, $2, $3, $4 }' | grep -Ev "$login"
+    echo '=== unit files'
+    systemctl list-unit-files --full --no-legend | awk '{ print $1, $2 }' | grep -Ev "$login"
+    echo '=== unit properties'
+    systemctl show '*.service' '*.socket' '*.timer' -p Id,UnitFileState,DropInPaths,NeedDaemonReload,Transient |
+        awk 'BEGIN { RS = "" } { gsub("\n", " "); print }' | grep -Ev "Id=(session-|user-|user@)"
+fi
+
+echo '=== links'
+ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//; s/ link-netnsid [0-9]*//; s/,M-DOWN//'
+ip -o addr | sed 's/^[0-9]*: //; s/valid_lft.*//'
+ip route show table all 2> /dev/null | grep -v '^fe80\|^ff00\|^multicast'
+ip rule 2> /dev/null
+have tc && { tc qdisc show; for link in eth0 lo; do tc class show dev $link; tc filter show dev $link; done; }
+if have nft; then
+    echo '=== firewall'
+    nft -s list ruleset
+    for program in iptables-save ip6tables-save; do
+        $program 2> /dev/null | sed '/^#/d; s/\[[0-9]*:[0-9]*\]//'
+    done
+fi
+
+echo '=== kernel settings'
+for name in net/ipv4/ip_forward net/ipv4/icmp_echo_ignore_all net/ipv4/tcp_syn_retries net/ipv4/ip_local_port_range \
+    net/ipv6/conf/all/disable_ipv6 kernel/pid_max kernel/threads-max vm/swappiness vm/overcommit_memory vm/panic_on_oom; do
+    [ -r "/proc/sys/$name" ] && echo "$name $(cat "/proc/sys/$name")"
+done
+echo '=== end'
