@@ -11,9 +11,10 @@ use crate::process;
 
 const SUITE: &str = "bookworm";
 /// What hosts have beyond Debian's minimum.
-const PACKAGES: &str = "acl,attr,bind9-host,busybox-static,conntrack,cron,crun,curl,dbus,docker.io,e2fsprogs,iproute2,\
-     iptables,iputils-ping,libcap2-bin,netcat-openbsd,nftables,nginx-light,openssh-server,openssh-sftp-server,podman,\
-     procps,psmisc,python3-minimal,stress-ng,sudo,systemd,systemd-sysv,util-linux";
+const PACKAGES: &str = "acl,attr,bind9-host,busybox-static,conntrack,cron,crun,curl,dbus,docker.io,e2fsprogs,\
+     iproute2,iptables,iputils-ping,libcap2-bin,libpam-systemd,netavark,netcat-openbsd,nftables,nginx-light,\
+     openssh-server,openssh-sftp-server,podman,procps,psmisc,python3-minimal,stress-ng,sudo,systemd,systemd-sysv,\
+     util-linux";
 /// What nobody reads in a container; half of the image.
 const NOT_NEEDED: [&str; 6] = [
     "var/lib/apt/lists",
@@ -55,7 +56,9 @@ fn build(image: &Path) -> Outcome {
             .arg(&partial)
             .arg(mirror()?),
     )
-    .map_err(|failure| failure.hint(format!("see `{}`", partial.join("debootstrap").display())))?;
+    .map_err(|failure| {
+        failure.hint(format!("see `{}`", partial.join("debootstrap/debootstrap.log").display()))
+    })?;
     for folder in NOT_NEEDED {
         remove(&partial.join(folder))?;
     }
