@@ -316,7 +316,7 @@ impl Running<'_> {
             Some(Job { planned, standing, way: planned.target, order: (self.place, planned.wave) })
         });
         let undone = rollback.undo_all(begun.rev().collect()).await;
-        undone.iter().any(|(_, state)| state.is_open())
+        undone.iter().any(|settled| settled.state.is_open())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::journal::lock::{holder, sweep};
 use crate::journal::{Damage, FileJournal, Journal, JournalContents, LockError, Owner, RunLock, read};
 use crate::ledger::Ledger;
 use crate::prepare::PrepareMode;
-use crate::rollback::Rollback;
+use crate::rollback::{Rollback, Settled};
 use crate::run_state::RunState;
 use crate::ways::newest_first;
 
@@ -44,6 +44,8 @@ pub struct RecoverOutcome {
     pub run: RunId,
     /// What became of each step that was open, in the order they were undone.
     pub steps: Vec<(StepId, StepState)>,
+    /// Which of them their targets had undone by themselves.
+    pub by_target: Vec<StepId>,
     /// How many of them nobody can name any more, and were given up with the damage of the journal.
     pub given_up: usize,
     /// [`ExitCode::Done`], or [`ExitCode::LeftBehind`].
@@ -191,8 +193,13 @@ impl Engine {
         credentials: &Credentials,
         ledger: &Ledger,
     ) -> RecoverOutcome {
-        let mut outcome =
-            RecoverOutcome { run: run.clone(), steps: Vec::new(), given_up: 0, exit: ExitCode::Done };
+        let mut outcome = RecoverOutcome {
+            run: run.clone(),
+            steps: Vec::new(),
+            by_target: Vec::new(),
+            given_up: 0,
+            exit: ExitCode::Done,
+        };
         if state.is_clean() {
             return outcome;
         }
@@ -215,7 +222,8 @@ impl Engine {
             patience: self.options.rollback_patience,
             ways,
         };
-        for (step, mut ended) in rollback.undo_all(jobs).await {
+        for Settled { step, state: mut ended, by_target } in rollback.undo_all(jobs).await {
+            outcome.by_target.extend(by_target.then_some(step));
             if ended == StepState::Stuck && options.abandon {
                 ended = abandon(step, ledger).await;
             }

@@ -62,12 +62,21 @@ pub(crate) struct Standing {
     pub(crate) has_acted: bool,
 }
 
+/// What became of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    pub(crate) step: StepId,
+    pub(crate) state: StepState,
+    /// Whether the target had undone it by itself.
+    pub(crate) by_target: bool,
+}
+
 /// Experiment and wave.
 pub(crate) type Order = (usize, u32);
 
 impl Rollback<'_> {
     /// Undoes all `jobs`, which come newest first, and returns where each step stands then, in the order they were settled.
-    pub(crate) async fn undo_all(&self, jobs: Vec<Job<'_>>) -> Vec<(StepId, StepState)> {
+    pub(crate) async fn undo_all(&self, jobs: Vec<Job<'_>>) -> Vec<Settled> {
         let lanes = self.lanes(jobs);
         let front = Front::new(lanes.iter().map(|lane| lane.first().map(|job| job.order)).collect());
         let settled = Mutex::new(Vec::new());
@@ -95,19 +104,12 @@ impl Rollback<'_> {
         lanes
     }
 
-    async fn lane(
-        &self,
-        place: usize,
-        jobs: &[Job<'_>],
-        front: &Front,
-        settled: &(dyn Fn((StepId, StepState)) + Sync),
-    ) {
+    async fn lane(&self, place: usize, jobs: &[Job<'_>], front: &Front, settled: &(dyn Fn(Settled) + Sync)) {
         let lags = || front.lag(place);
         let mut undo = Undo::new(self, &lags);
         for job in jobs {
             front.turn(place, job.order).await;
-            let state = undo.step(job).await;
-            settled((job.planned.id, state));
+            settled(undo.step(job).await);
         }
         front.leave(place);
     }

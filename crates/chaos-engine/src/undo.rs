@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_core::crash::crash_point;
-use chaos_core::{DynFault, DynTarget, Failure, FaultError, RecordBody, Reverted, StepContext, StepState};
+use chaos_core::{
+    DynFault, DynTarget, Failure, FaultError, RecordBody, RevertOutcome, Reverted, StepContext, StepState,
+};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::inject::{step_context, too_long};
 use crate::lanes::permit;
-use crate::rollback::{HOLD_BACK_MAX, Job, Rollback, Way};
+use crate::rollback::{HOLD_BACK_MAX, Job, Rollback, Settled, Way};
 
 /// The longest that one attempt may take. Undoing a hundred million rows takes minutes.
 const ATTEMPT_MAX: Duration = Duration::from_secs(3600);
@@ -63,39 +65,39 @@ impl<'a> Undo<'a> {
         Self { rollback, lags, connection: None, last_success: Instant::now() }
     }
 
-    /// Undoes one step, and returns where it stands then.
-    pub(crate) async fn step(&mut self, job: &Job<'_>) -> StepState {
+    /// Undoes one step, and returns what became of it.
+    pub(crate) async fn step(&mut self, job: &Job<'_>) -> Settled {
         let step = job.planned.id;
-        let undone = match job.standing.state {
+        let mut settled = Settled { step, state: job.standing.state, by_target: false };
+        let ended = match job.standing.state {
             // Only the helpers are left.
-            state @ (StepState::Reverted | StepState::Accepted) => Ok(state),
-            _ => self.revert(job).await,
+            StepState::Reverted | StepState::Accepted => Ok(()),
+            _ => self.revert(job, &mut settled).await,
         };
-        let ended = match undone {
-            Ok(StepState::Conflict) => return StepState::Conflict,
-            Ok(state) => self.retry(job, Half::Disarm).await.map(|_| state),
+        let ended = match ended {
+            Ok(()) if settled.state == StepState::Conflict => return settled,
+            Ok(()) => self.retry(job, Half::Disarm).await.map(drop),
             Err(given_up) => Err(given_up),
         };
         match ended {
-            Ok(state) => {
-                self.rollback.ledger.note(RecordBody::Disarmed { step }).await;
-                state
-            }
+            Ok(()) => self.rollback.ledger.note(RecordBody::Disarmed { step }).await,
             Err(GivenUp { error, hint }) => {
+                settled.state = StepState::Stuck;
                 self.rollback.ledger.note(RecordBody::Stuck { step, error, hint }).await;
-                StepState::Stuck
             }
         }
+        settled
     }
 
-    async fn revert(&mut self, job: &Job<'_>) -> Result<StepState, GivenUp> {
+    async fn revert(&mut self, job: &Job<'_>, settled: &mut Settled) -> Result<(), GivenUp> {
         let reverted = self.retry(job, Half::Revert).await?;
-        let state = match reverted.conflicts_total {
+        settled.by_target = reverted.outcome == RevertOutcome::AlreadyUndone;
+        settled.state = match reverted.conflicts_total {
             0 => StepState::Reverted,
             _ => StepState::Conflict,
         };
         self.rollback.ledger.note(RecordBody::Reverted { step: job.planned.id, reverted }).await;
-        Ok(state)
+        Ok(())
     }
 
     async fn retry(&mut self, job: &Job<'_>, half: Half) -> Result<Reverted, GivenUp> {
@@ -215,7 +217,7 @@ async fn call(
         Half::Revert => fault.revert(&cx, &*target, &step).await,
         Half::Disarm => {
             fault.disarm(&cx, &*target, &step).await?;
-            Ok(Reverted::new(chaos_core::RevertOutcome::Restored))
+            Ok(Reverted::new(RevertOutcome::Restored))
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The engine over worlds in memory: runs, broken faults, stops, conflicts, targets that are not what they were.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is off")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is off")]
 
 mod common;
 
@@ -243,4 +243,20 @@ async fn a_lock_and_a_write_on_one_cell_are_refused_before_anything_happens() {
     let refusals = review(prepared.plan, &Limits::default()).unwrap_err();
     assert_eq!(refusals[0].rule, Rule::Blocking);
     setup.assert_clean(&before, "after the refusal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_target_has_undone_by_itself_is_a_good_undo_and_said_to_be() {
+    let setup = Setup::new(3);
+    let before = setup.world.dump();
+    let stop = StopSignal::default();
+    // Its lock ends with the process, as a deadline on the target does.
+    tokio::select! {
+        _ = setup.run_with(common::several(), &stop) => panic!("it lived"),
+        () = setup.until_journal_holds("hold_started") => {}
+    }
+    let outcome = setup.engine().recover(&setup.run_id(), &RecoverOptions::default()).await.unwrap();
+    assert_eq!(outcome.exit, ExitCode::Done);
+    assert_eq!(outcome.by_target.iter().map(|step| step.0).collect::<Vec<_>>(), [3]);
+    setup.assert_clean(&before, "after the recovery");
 }

@@ -1,7 +1,7 @@
 //! `chaos recover`: undoes what dead runs have left.
 
 use chaos_core::record::Undoer;
-use chaos_core::{ExitCode, RecordBody, RunId, StepState};
+use chaos_core::{ExitCode, RecordBody, RunId, StepId, StepState};
 use chaos_engine::journal::read;
 use chaos_engine::{Engine, EngineEvent, EngineOptions, EventSink, RecoverOptions, RecoverOutcome};
 use serde_json::{Value, json};
@@ -136,6 +136,9 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
         }
     }
     text.push_str(".\n");
+    if !outcome.by_target.is_empty() {
+        text.push_str(&format!("  {} of them already undone by the target.\n", outcome.by_target.len()));
+    }
     if outcome.given_up > 0 {
         text.push_str(&format!(
             "  {} of them may still be there: the journal is damaged, and nobody can tell what they did. Look for \
@@ -152,7 +155,7 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
 }
 
 fn object(outcome: &RecoverOutcome) -> Value {
-    let steps: Vec<Value> =
-        outcome.steps.iter().map(|(step, state)| json!({"id": step, "state": state})).collect();
+    let object = |(step, state): &(StepId, StepState)| json!({"id": step, "state": state, "already_undone": outcome.by_target.contains(step)});
+    let steps: Vec<Value> = outcome.steps.iter().map(object).collect();
     json!({"run_id": outcome.run, "exit_code": outcome.exit.code(), "steps": steps})
 }

@@ -16,5 +16,6 @@ mod locks;
 mod refusals;
 mod secrets;
 mod signals;
+mod targets;
 mod trouble;
 mod world;

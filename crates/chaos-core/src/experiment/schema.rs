@@ -13,6 +13,7 @@ pub fn schema(catalog: &Catalog) -> Value {
     let experiments = json!({"minItems": 1, "items": {"$ref": "#/$defs/experiment"}});
     merge(&mut file, "/properties/experiments", experiments);
     let mut experiment = part(schemars::schema_for!(ExperimentShape));
+    without_default(&mut experiment, &["target", "target_config", "targets"]);
     merge(&mut experiment, "/properties/skills", json!({"minItems": 1, "items": {"$ref": "#/$defs/skill"}}));
     merge(&mut experiment, "/properties/targets", several_targets());
     let mut configs = Vec::new();
@@ -47,6 +48,16 @@ pub fn schema(catalog: &Catalog) -> Value {
     file
 }
 
+/// Takes the default away that stands for a key that is left out: nothing may be written in its place.
+fn without_default(schema: &mut Value, keys: &[&str]) {
+    for key in keys {
+        let property = schema.pointer_mut(&format!("/properties/{key}"));
+        if let Some(property) = property.and_then(Value::as_object_mut) {
+            property.shift_remove("default");
+        }
+    }
+}
+
 /// A name for each target, or a list of targets with names.
 fn several_targets() -> Value {
     let target = json!({"$ref": "#/$defs/target"});
@@ -67,6 +78,7 @@ fn target_of(schema: &mut Value, catalog: &Catalog, cases: &[Value]) {
 
 fn skill(catalog: &Catalog, definitions: &mut Map<String, Value>) -> Value {
     let mut skill = part(schemars::schema_for!(SkillShape));
+    without_default(&mut skill, &["on"]);
     let names: Vec<_> = catalog.faults.iter().map(|fault| fault.spec().name).collect();
     merge(&mut skill, "/properties/skill_name", json!({"enum": names}));
     merge(&mut skill, "/properties/params", json!({"type": ["object", "null"]}));
