@@ -11,6 +11,7 @@ mod key_file;
 mod known_hosts;
 mod resolve;
 mod trouble;
+mod user_config;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use config::{Auth, HostKey, SshConfig, UserConfig};
 use connection::Connection;
 pub use key_file::KeyFile;
 use resolve::Route;
+pub use user_config::listed_hosts;
 
 use super::{Bounds, Raw, Transport};
 use crate::error::HostError;
@@ -50,7 +52,10 @@ impl Ssh {
     /// [`HostError::Unreachable`] when nobody answers in time, [`HostError::Refused`] when who answers is not who was expected
     /// or does not let us in.
     pub async fn connect(config: SshConfig) -> Result<Self, HostError> {
-        let route = resolve::route(&config).await?;
+        let reading = tokio::task::spawn_blocking(move || resolve::route(&config));
+        let route = reading.await.map_err(|error| {
+            HostError::Unreachable(Failure::new("read the SSH configuration").source(error))
+        })??;
         let connection = Connection::open(&route, None).await?;
         Ok(Self {
             inner: Arc::new(Inner {

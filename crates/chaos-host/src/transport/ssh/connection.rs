@@ -61,7 +61,11 @@ impl Connection {
         before: Option<Trusted>,
         deadline: Instant,
     ) -> Result<Self, HostError> {
-        let judge = Judge::new(&hop.known_as, hop.port, hop.host_key.clone(), &hop.known_hosts, before)?;
+        let about = hop.clone();
+        let reading = tokio::task::spawn_blocking(move || Judge::new(&about, before));
+        let judge = reading
+            .await
+            .map_err(|error| HostError::Unreachable(Failure::new("read the known hosts").source(error)))??;
         let (handle, seen) = match &via {
             None => shake_hands(hop, judge, address::connect(hop, deadline).await?).await?,
             Some(via) => shake_hands(hop, judge, via.tunnel(hop).await?).await?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chaos_core::{Failure, Secret};
-use russh::keys::{Certificate, PrivateKey};
+use russh::keys::{Certificate, PrivateKey, PublicKey};
 use tokio::sync::OnceCell;
 
 use super::home;
@@ -22,6 +22,8 @@ pub struct KeyFile {
     path: PathBuf,
     passphrase: Option<Secret>,
     certificate: Option<PathBuf>,
+    /// Certificates that may be of this key or of another.
+    candidates: Vec<PathBuf>,
     loaded: Arc<OnceCell<Loaded>>,
 }
 
@@ -46,13 +48,20 @@ pub(crate) enum Unusable {
 impl KeyFile {
     /// Names a private key; a leading `~` is the home of the current user.
     pub fn new(path: impl Into<PathBuf>, passphrase: Option<Secret>) -> Self {
-        Self { path: home::expand(&path.into()), passphrase, certificate: None, loaded: Arc::default() }
+        let path = home::expand(&path.into());
+        Self { path, passphrase, certificate: None, candidates: Vec::new(), loaded: Arc::default() }
     }
 
     /// Names its certificate, where it is not beside the key as `KEY-cert.pub`.
     #[must_use]
     pub fn certificate(mut self, path: impl Into<PathBuf>) -> Self {
         self.certificate = Some(home::expand(&path.into()));
+        self
+    }
+
+    /// Names certificates of which the one that fits is used.
+    pub(crate) fn candidates(mut self, paths: Vec<PathBuf>) -> Self {
+        self.candidates = paths;
         self
     }
 
@@ -79,7 +88,8 @@ impl KeyFile {
             Ok(key) => key,
             Err(error) => return Err(self.not_decoded(&text, error)),
         };
-        Ok(Loaded { key: Arc::new(key), certificate: self.read_certificate()? })
+        let certificate = self.read_certificate()?.or_else(|| self.fitting(&key));
+        Ok(Loaded { key: Arc::new(key), certificate })
     }
 
     fn text(&self) -> Result<String, Unusable> {
@@ -126,6 +136,21 @@ impl KeyFile {
                 .source(error)
                 .hint("it must be a private key (OpenSSH, PEM or PKCS 8), not the `.pub` file"),
         )
+    }
+
+    fn fitting(&self, key: &PrivateKey) -> Option<Certificate> {
+        let mut certificates = self.candidates.iter().flat_map(russh::keys::load_openssh_certificate);
+        certificates.find(|certificate| certificate.public_key() == key.public_key().key_data())
+    }
+
+    /// Returns the public key of it, where one can be had without a passphrase.
+    pub(crate) fn public(&self) -> Option<PublicKey> {
+        let mut beside = self.path.as_os_str().to_owned();
+        beside.push(".pub");
+        // An agent's user may name the public key itself, or keep only that one.
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let texts = [read(beside.as_ref()), read(&self.path)];
+        texts.iter().flatten().find_map(|text| PublicKey::from_openssh(text.trim()).ok())
     }
 
     fn read_certificate(&self) -> Result<Option<Certificate>, Unusable> {

@@ -4,4 +4,5 @@ mod entry;
 mod judge;
 mod write;
 
+pub(crate) use entry::matches;
 pub(crate) use judge::{Judge, Trusted};

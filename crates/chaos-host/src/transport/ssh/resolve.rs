@@ -1,4 +1,8 @@
-//! Puts together what the caller says and what defaults say.
+//! Puts together what the caller says, what the user's SSH configuration says, and OpenSSH's defaults.
+
+mod hop;
+mod jump;
+mod tokens;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +10,11 @@ use std::time::Duration;
 
 use chaos_core::Failure;
 use russh::keys::agent::AgentIdentity;
+use russh::keys::ssh_key::public::KeyData;
 
 use super::config::{Auth, HostKey, SshConfig};
-use super::home;
-use super::key_file::KeyFile;
+use super::user_config::Files;
 use crate::error::HostError;
-
-/// The longest that connecting may take if nobody says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The way to a machine: every host on it, the machine itself last.
 #[derive(Debug, Clone)]
@@ -46,21 +47,6 @@ pub(crate) struct Hop {
     pub(crate) connect_timeout: Duration,
 }
 
-/// One thing to log in with.
-#[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    pub(crate) auth: Auth,
-    /// Named by the caller. What is only found in passing may be missing or unusable.
-    pub(crate) is_asked_for: bool,
-}
-
-impl Identity {
-    /// Returns whether a key of the agent may be tried.
-    pub(crate) fn takes(&self, _key: &AgentIdentity) -> bool {
-        true
-    }
-}
-
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_v6 = self.host.contains(':');
@@ -69,36 +55,48 @@ impl fmt::Display for Hop {
     }
 }
 
-/// Finds the way.
-pub(crate) async fn route(config: &SshConfig) -> Result<Route, HostError> {
-    let host = config.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let user = config.username.clone().or_else(home::user).ok_or_else(|| {
-        HostError::Refused(Failure::new("find out who the current user is").hint("give `username`"))
-    })?;
-    let known_hosts = if config.known_hosts.is_empty() {
-        home::ssh_file("known_hosts").into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]).collect()
-    } else {
-        config.known_hosts.iter().map(|file| home::expand(file)).collect()
-    };
-    let hop = Hop {
-        known_as: host.clone(),
-        host,
-        port: config.port.unwrap_or(22),
-        user,
-        identities: identities(&config.auth),
-        host_key: config.host_key.clone().unwrap_or(HostKey::Strict),
-        known_hosts,
-        connect_timeout: config.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-    };
-    Ok(Route { hops: vec![hop], notes: Vec::new() })
+/// One thing to log in with.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) auth: Auth,
+    /// Named by the caller. What is only found in passing may be missing or unusable.
+    pub(crate) is_asked_for: bool,
+    /// Of an agent's keys, those to try first.
+    pub(crate) first: Vec<KeyData>,
+    /// Of an agent's keys, only those.
+    pub(crate) only_these: bool,
 }
 
-fn identities(asked_for: &[Auth]) -> Vec<Identity> {
-    if !asked_for.is_empty() {
-        return asked_for.iter().map(|auth| Identity { auth: auth.clone(), is_asked_for: true }).collect();
+impl Identity {
+    fn asked_for(auth: &Auth) -> Self {
+        Self { auth: auth.clone(), is_asked_for: true, first: Vec::new(), only_these: false }
     }
-    let agent = Auth::Agent { socket: None, fingerprint: None };
-    let files = ["id_ed25519", "id_ecdsa", "id_rsa"].into_iter().filter_map(home::ssh_file);
-    let keys = files.map(|path| Auth::Key(KeyFile::new(path, None)));
-    std::iter::once(agent).chain(keys).map(|auth| Identity { auth, is_asked_for: false }).collect()
+
+    fn found(auth: Auth) -> Self {
+        Self { auth, is_asked_for: false, first: Vec::new(), only_these: false }
+    }
+
+    /// Returns the keys of an agent to try, in their order.
+    pub(crate) fn chosen(&self, mut keys: Vec<AgentIdentity>) -> Vec<AgentIdentity> {
+        let is_first = |key: &AgentIdentity| self.first.contains(key.public_key().key_data());
+        if self.only_these {
+            keys.retain(is_first);
+        }
+        keys.sort_by_key(|key| !is_first(key));
+        keys
+    }
+}
+
+/// Finds the way. Reads files.
+pub(crate) fn route(config: &SshConfig) -> Result<Route, HostError> {
+    if config.host.is_empty() || config.host.starts_with('-') || config.host.contains(char::is_whitespace) {
+        let failure = Failure::new(format!("connect to `{}`", config.host));
+        return Err(HostError::Refused(failure.source("this is no name of a host")));
+    }
+    let files = Files::read(&config.user_config)?;
+    let mut notes = Vec::new();
+    let found = files.find(&config.host, config.username.as_deref())?;
+    let mut hops = jump::hops(&files, &found, &config.host, 0, &mut notes)?;
+    hops.push(hop::build(config, found, &mut notes)?);
+    Ok(Route { hops, notes })
 }

@@ -32,7 +32,7 @@ impl Login<'_> {
             self.tried.push("agent: the server takes no keys".to_owned());
             return Ok(false);
         }
-        for key in keys.into_iter().filter(|key| identity.takes(key)) {
+        for key in identity.chosen(keys) {
             if self.try_held(&mut agent, key).await? {
                 return Ok(true);
             }

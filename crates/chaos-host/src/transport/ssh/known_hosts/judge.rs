@@ -9,6 +9,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKeyOrCertificate};
 
 use super::super::config::HostKey;
+use super::super::resolve::Hop;
 use super::entry::{self, Entry, Marker};
 use super::write;
 use crate::error::HostError;
@@ -39,21 +40,16 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Reads what `files` say of the host.
-    pub(crate) fn new(
-        host: &str,
-        port: u16,
-        rule: HostKey,
-        files: &[PathBuf],
-        before: Option<Trusted>,
-    ) -> Result<Self, HostError> {
-        let name = entry::name(host, port);
+    /// Reads what the files of known hosts say of the host.
+    pub(crate) fn new(hop: &Hop, before: Option<Trusted>) -> Result<Self, HostError> {
+        let (host, files) = (&hop.known_as, &hop.known_hosts);
+        let name = entry::name(host, hop.port);
         let entries = read(files, &name)?;
-        let portless = if port == 22 { Vec::new() } else { read(files, &entry::name(host, 22))? };
+        let portless = if hop.port == 22 { Vec::new() } else { read(files, &entry::name(host, 22))? };
         Ok(Self {
             host: host.to_lowercase(),
             name,
-            rule,
+            rule: hop.host_key.clone(),
             entries: Arc::new(entries),
             portless: Arc::new(portless),
             file: files.first().cloned(),
@@ -156,7 +152,8 @@ impl Judge {
     }
 
     fn accept_new(&self, key: &KeyData) -> Result<Trusted, HostError> {
-        let Some(file) = &self.file else { return Err(self.unknown(key)) };
+        // Who wants no file of known hosts wants nothing written.
+        let Some(file) = &self.file else { return Ok(Trusted(key.clone())) };
         write::append(file, &self.name, key).map_err(|error| {
             let what = format!("write the new host key of `{}` to `{}`", self.name, file.display());
             HostError::Refused(Failure::new(what).source(error))

@@ -16,6 +16,10 @@ pub(crate) fn append(path: &Path, name: &str, key: &KeyData) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
+    // `/dev/null` is how people say that nothing shall be written.
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     // Released when the file is closed.
     file.lock()?;
