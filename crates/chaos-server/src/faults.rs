@@ -1,12 +1,23 @@
 //! The faults on servers: one folder or file each.
 
+pub mod process_kill;
+pub mod process_pause;
+mod processes;
+pub mod service_stop;
 pub mod size;
+mod units;
 
 use std::sync::Arc;
 
-use chaos_core::DynFault;
+use chaos_core::{DynFault, erase};
+
+use crate::on_host::OnHost;
 
 /// Returns every fault on servers, in the order of the listing.
 pub fn all() -> Vec<Arc<dyn DynFault>> {
-    vec![]
+    vec![
+        erase(OnHost(process_kill::ProcessKill)),
+        erase(OnHost(process_pause::ProcessPause)),
+        erase(OnHost(service_stop::ServiceStop)),
+    ]
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 /// What is asked of every unit. An older systemd leaves out what it does not know.
 const PROPERTIES: &str = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,Type,Restart,MainPID,NRestarts,\
      ControlGroup,WatchdogUSec,TimeoutStopUSec,InvocationID,CanStart,CanStop,Transient,\
-     NeedDaemonReload,StopWhenUnneeded,FailureAction,StartLimitAction,Requires,Requisite,BindsTo,Wants,After,RequiredBy,\
-     RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo,PartOf,Triggers,TriggeredBy,UpheldBy,OnFailure";
+     NeedDaemonReload,StopWhenUnneeded,FailureAction,SuccessAction,StartLimitAction,Requires,Requisite,BindsTo,Wants,After,RequiredBy,\
+     RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo,PartOf,Triggers,TriggeredBy,UpheldBy,OnFailure,OnSuccess";
 
 /// The kinds of units that a name may end in; a name without one is a service.
 const KINDS: &[&str] = &[
@@ -86,8 +86,8 @@ pub struct Unit {
     pub triggered_by: Vec<String>,
     /// What keeps it running.
     pub upheld_by: Vec<String>,
-    /// What is started when it fails.
-    pub on_failure: Vec<String>,
+    /// What is started when it ends or fails.
+    pub on_end: Vec<String>,
 }
 
 impl Unit {
@@ -250,7 +250,7 @@ fn apply(unit: &mut Unit, key: &str, value: &str) {
         "InvocationID" => unit.invocation = text,
         "CanStart" => unit.is_startable = value == "yes",
         "CanStop" => unit.is_stoppable = value == "yes",
-        "FailureAction" | "StartLimitAction" if value != "none" => unit.drastic = format!("{key}={value}"),
+        "FailureAction" | "SuccessAction" | "StartLimitAction" if value != "none" => unit.drastic = format!("{key}={value}"),
         "Transient" => unit.is_transient = value == "yes",
         "NeedDaemonReload" => unit.needs_reload = value == "yes",
         "StopWhenUnneeded" => unit.stops_when_unneeded = value == "yes",
@@ -263,7 +263,7 @@ fn apply(unit: &mut Unit, key: &str, value: &str) {
         }
         "TriggeredBy" => unit.triggered_by = words(value),
         "UpheldBy" => unit.upheld_by = words(value),
-        "OnFailure" => unit.on_failure = words(value),
+        "OnFailure" | "OnSuccess" => unit.on_end.extend(words(value)),
         _ => {}
     }
 }

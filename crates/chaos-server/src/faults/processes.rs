@@ -1,0 +1,268 @@
+//! Which processes a fault means, and which it must never touch.
+//!
+//! A process is named by its number and the time it started, so that a later process with the same number is another one.
+
+use std::collections::BTreeSet;
+
+use chaos_core::{Failure, FaultError};
+use chaos_host::{Limits, Script};
+use globset::Glob;
+use serde::{Deserialize, Serialize};
+
+use super::units::Guard;
+use crate::discovery::services::{self, Unit, Units};
+use crate::never;
+use crate::target::ServerTarget;
+
+const LIST: &str = include_str!("processes/list.sh");
+/// The most processes that a pattern may be allowed to match.
+const MATCHES_MAX: u16 = 100;
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in ticks since the boot.
+    pub start: u64,
+    /// The name of its program, as the kernel cuts it: at most 15 bytes.
+    pub name: String,
+}
+
+impl Handle {
+    /// Returns these processes as words for the scripts: number and start of each.
+    pub(super) fn words(list: &[Self]) -> String {
+        list.iter().map(|handle| format!("{} {}", handle.pid, handle.start)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns these processes for people.
+    pub(super) fn in_words(list: &[Self]) -> String {
+        list.iter().map(|handle| format!("`{}` ({})", handle.name, handle.pid)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A process as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) handle: Handle,
+    pub(super) parent: u32,
+    pub(super) state: char,
+    pub(super) control_group: String,
+    pub(super) command: String,
+}
+
+impl Process {
+    fn is_of_kernel(&self) -> bool {
+        self.handle.pid == 2 || self.parent == 2
+    }
+}
+
+/// How a person said which processes are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// Those of a service.
+    Unit(String),
+    /// The one whose number is in a file.
+    PidFile(String),
+    /// Those whose name or whole command line a pattern matches, and how many these may be.
+    Name(String, u16),
+}
+
+impl Selection {
+    /// Reads the parameters that both faults on processes have.
+    pub(super) fn new(
+        unit: Option<String>,
+        pid_file: Option<String>,
+        name: Option<String>,
+        max_matches: Option<u16>,
+    ) -> Result<Self, FaultError> {
+        let refuse = |what: &str, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
+        match (unit, pid_file, name, max_matches) {
+            (Some(unit), None, None, None) => services::unit_name(&unit).map(Self::Unit),
+            (None, Some(file), None, None) if file.starts_with('/') => Ok(Self::PidFile(file)),
+            (None, Some(file), None, None) => {
+                refuse(&format!("read the process in `{file}`"), "`pid_file` is an absolute path")
+            }
+            (None, None, Some(name), _) if name.trim_matches(['*', '?']).is_empty() => {
+                refuse(&format!("choose processes by `{name}`"), "the pattern matches every process")
+            }
+            (None, None, Some(name), Some(max)) if (1..=MATCHES_MAX).contains(&max) => Ok(Self::Name(name, max)),
+            (None, None, Some(_), None) => {
+                refuse("choose processes by `name` without a bound", "say with `max_matches` how many there may be")
+            }
+            (None, None, Some(_), Some(_)) => {
+                refuse("choose so many processes", "`max_matches` is between 1 and 100")
+            }
+            (_, _, None, Some(_)) => refuse("use `max_matches` without `name`", "`max_matches` bounds what `name` matches"),
+            _ => refuse("tell which processes are meant", "set one of `unit`, `pid_file` and `name`"),
+        }
+    }
+}
+
+/// The processes and units of a host.
+pub(super) struct Processes {
+    pub(super) list: Vec<Process>,
+    pub(super) units: Units,
+    ours: BTreeSet<u32>,
+    in_file: Option<String>,
+}
+
+impl Processes {
+    /// Asks the host.
+    pub(super) async fn read(target: &ServerTarget, selection: &Selection) -> Result<Self, FaultError> {
+        let named = match selection {
+            Selection::Unit(unit) => vec![unit.clone()],
+            Selection::PidFile(_) | Selection::Name(..) => Vec::new(),
+        };
+        let units = match target.facts().has_systemd {
+            true => services::units(target.host(), &named).await?,
+            false => Units::default(),
+        };
+        let file = match selection {
+            Selection::PidFile(file) => file.as_str(),
+            Selection::Unit(_) | Selection::Name(..) => "",
+        };
+        let script = Script::new(LIST).set("pid_file", file);
+        let output = target.host().run(&script, Limits::default()).await?;
+        if output.status != 0 {
+            return Err(FaultError::Preflight(Failure::new(format!("list the processes: {}", output.stderr))));
+        }
+        Ok(Self::parse(&output.stdout, units))
+    }
+
+    fn parse(bytes: &[u8], units: Units) -> Self {
+        let mut read = Self { list: Vec::new(), units, ours: BTreeSet::new(), in_file: None };
+        let text = String::from_utf8_lossy(bytes);
+        let mut fields = text.split('\0');
+        while let Some(key) = fields.next() {
+            let mut next = || fields.next().unwrap_or_default();
+            match key {
+                "file" => read.in_file = Some(next().to_owned()),
+                "ours" => read.ours.extend(next().parse::<u32>().ok()),
+                "process" => read.list.extend(process(next(), next(), next())),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    /// Returns the processes that are meant; of a service, all of them.
+    pub(super) fn select(&self, selection: &Selection) -> Result<Vec<&Process>, FaultError> {
+        match selection {
+            Selection::Unit(name) => {
+                let unit = self.running_service(name)?;
+                Ok(self.of_unit(unit))
+            }
+            Selection::PidFile(file) => self.of_file(file).map(|process| vec![process]),
+            Selection::Name(pattern, max) => self.by_name(pattern, *max),
+        }
+    }
+
+    /// Returns a service that runs.
+    pub(super) fn running_service(&self, name: &str) -> Result<&Unit, FaultError> {
+        let refuse = |why: String| Err(FaultError::Preflight(Failure::new(format!("find processes of `{name}`: {why}"))));
+        match self.units.get(name) {
+            Some(unit) if unit.is_running_service() => Ok(unit),
+            Some(unit) if unit.load_state == "not-found" => refuse("there is no such unit".to_owned()),
+            Some(unit) => refuse(format!("it is {} ({})", unit.active_state, unit.sub_state)),
+            None => refuse("there is no such unit".to_owned()),
+        }
+    }
+
+    /// Returns the processes of a unit.
+    pub(super) fn of_unit(&self, unit: &Unit) -> Vec<&Process> {
+        let is_of = |process: &&Process| self.unit_of(process).is_some_and(|other| other.id == unit.id);
+        self.list.iter().filter(is_of).collect()
+    }
+
+    /// Returns the unit that a process belongs to.
+    pub(super) fn unit_of(&self, process: &Process) -> Option<&Unit> {
+        self.units.of_control_group(&process.control_group)
+    }
+
+    /// Returns how many of the children of these processes are not among them.
+    pub(super) fn children_beside(&self, chosen: &[&Process]) -> usize {
+        let numbers: BTreeSet<u32> = chosen.iter().map(|process| process.handle.pid).collect();
+        let is_child = |process: &&Process| numbers.contains(&process.parent) && !numbers.contains(&process.handle.pid);
+        self.list.iter().filter(is_child).count()
+    }
+
+    /// Refuses a process that no fault may touch.
+    pub(super) fn guard(&self, guard: &Guard<'_>, process: &Process, verb: &str) -> Result<(), FaultError> {
+        let Handle { pid, name, .. } = &process.handle;
+        let refuse = |why: String| {
+            Err(FaultError::Preflight(Failure::new(format!("{verb} process {pid} (`{name}`): {why}"))))
+        };
+        if process.is_of_kernel() {
+            return refuse("it is a part of the kernel".to_owned());
+        }
+        if *pid == 1 {
+            return refuse("everything runs below it".to_owned());
+        }
+        if self.ours.contains(pid) {
+            return refuse("we are connected through it".to_owned());
+        }
+        if let Some(why) = never::reason(name) {
+            return refuse(format!("it is never touched: {why}"));
+        }
+        match self.unit_of(process) {
+            Some(unit) => match guard.refusal_of_part(unit, name) {
+                Some(why) => refuse(format!("its unit `{}` {why}", unit.id)),
+                None => Ok(()),
+            },
+            None if guard.allows(name) => Ok(()),
+            None => refuse("it is not matched by any of `resource_filters`".to_owned()),
+        }
+    }
+
+    fn of_file(&self, file: &str) -> Result<&Process, FaultError> {
+        let found = self.in_file.as_deref().unwrap_or_default();
+        let refuse = |why: String| Err(FaultError::Preflight(Failure::new(format!("find the process in `{file}`: {why}"))));
+        let Ok(pid) = found.parse::<u32>() else {
+            return refuse("it does not hold the number of a process".to_owned());
+        };
+        match self.list.iter().find(|process| process.handle.pid == pid) {
+            Some(process) => Ok(process),
+            None => refuse(format!("process {pid} does not run")),
+        }
+    }
+
+    fn by_name(&self, pattern: &str, max: u16) -> Result<Vec<&Process>, FaultError> {
+        let glob = Glob::new(pattern)
+            .map_err(|error| FaultError::Params(Failure::new(format!("read the pattern `{pattern}`")).source(error)))?;
+        let glob = glob.compile_matcher();
+        let is_meant = |process: &&Process| {
+            !process.is_of_kernel()
+                && process.state != 'Z'
+                && (glob.is_match(&process.handle.name) || glob.is_match(&process.command))
+        };
+        let found: Vec<&Process> = self.list.iter().filter(is_meant).collect();
+        let what = format!("choose processes by `{pattern}`");
+        if found.is_empty() {
+            let hint = "the pattern must match the whole name of the program, or the whole command line";
+            return Err(FaultError::Preflight(Failure::new(format!("{what}: it matches none")).hint(hint)));
+        }
+        if found.len() > usize::from(max) {
+            let what = format!("{what}: it matches {}, and `max_matches` is {max}", found.len());
+            return Err(FaultError::Preflight(Failure::new(what)));
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a line of `/proc/PID/stat`: the name stands in parentheses and may hold anything, these too.
+fn process(stat: &str, control_group: &str, command: &str) -> Option<Process> {
+    let (pid, rest) = stat.split_once(" (")?;
+    let (name, rest) = rest.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    Some(Process {
+        handle: Handle { pid: pid.parse().ok()?, start: fields.get(19)?.parse().ok()?, name: name.to_owned() },
+        parent: fields.get(1)?.parse().ok()?,
+        state: fields.first()?.chars().next()?,
+        control_group: control_group.to_owned(),
+        command: command.trim_end().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
