@@ -1,15 +1,15 @@
-//! Connects to hosts.
+//! Finds the hosts of a configuration, and connects to one of them.
 
-use std::sync::Arc;
+mod connect;
+mod container;
+mod inventory;
+mod members;
+mod select;
 
-use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Connector, Failure, FaultError, TargetIdentity};
-use chaos_host::transport::local::Local;
-use chaos_host::{Become, Host};
+use chaos_core::{Connector, FaultError, Members, MembersRequest, Misfit};
 use serde_json::Value;
 
-use crate::config::ServerConfig;
-use crate::discovery;
+use crate::config::{self, ServerConfig};
 use crate::target::ServerTarget;
 
 /// Connects to hosts: `target: server`.
@@ -22,22 +22,23 @@ impl Connector for ServerConnector {
 
     const KIND: &'static str = "server";
 
+    fn check(&self, config: &ServerConfig) -> Result<(), Misfit> {
+        config::check(config)
+    }
+
+    async fn members(&self, request: MembersRequest) -> Result<Members, FaultError> {
+        members::members(request).await
+    }
+
     async fn connect(&self, config: ServerConfig) -> Result<ServerTarget, FaultError> {
-        let host = Host::new(Arc::new(Local), Become::Nobody);
-        let facts = discovery::facts(&host).await?;
-        if facts.machine_id.is_empty() {
-            return Err(FaultError::Target(Failure::new("tell the host from others: it has no machine id")));
-        }
-        let identity = TargetIdentity {
-            product: format!("{}, Linux {}", facts.os, facts.kernel),
-            label: facts.hostname.clone(),
-            fingerprint: facts.machine_id.clone(),
-            names: vec![TargetName::new(NameKind::Host, facts.hostname.clone())],
-        };
-        Ok(ServerTarget::new(identity, host, facts, config.discovery, None))
+        connect::connect(config).await
     }
 
     fn redact(&self, config: &Value) -> Value {
-        config.clone()
+        config::redact(config)
+    }
+
+    fn with_environment(&self, config: Value) -> Value {
+        config::with_environment(config)
     }
 }

@@ -124,7 +124,7 @@ pub fn reason(unit: &str) -> Option<&'static str> {
 /// ([`Facts::own_units`](crate::Facts)).
 pub fn reason_here(unit: &str, own_units: &[String]) -> Option<&'static str> {
     let whole = whole(unit);
-    if own_units.iter().any(|own| *own == whole) {
+    if own_units.contains(&whole) {
         return Some("we are connected through it");
     }
     reason(&whole)

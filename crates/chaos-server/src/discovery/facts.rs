@@ -1,7 +1,10 @@
 //! What every fault needs to know of a host, in one question.
 
-use chaos_core::{Failure, FaultError};
-use chaos_host::{Host, Limits, Script};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chaos_host::{Host, HostError, Limits, Script};
+use sha2::{Digest, Sha256};
 
 use crate::target::{Facts, Peer};
 
@@ -54,21 +57,43 @@ pub const TOOLS: &[&str] = &[
     "xargs",
 ];
 
+/// What is tried, in errors.
+const WHAT: &str = "ask the host what it is";
+/// The answer takes tenths of a second. A host that is slower than this would miss every deadline too.
+const LIMITS: Limits = Limits { time: Duration::from_secs(20), output: 1 << 20 };
+
 /// Asks a host what every fault needs to know.
 ///
 /// # Errors
 /// When it cannot be asked, or its answer is not one.
-pub async fn facts(host: &Host) -> Result<Facts, FaultError> {
+pub async fn facts(host: &Host) -> Result<Facts, HostError> {
     let script = Script::new(include_str!("facts.sh")).set("tools", TOOLS.join(" "));
-    let output = host.must("ask the host what it is", &script, Limits::default()).await?;
-    let fields = output.fields();
+    let output = host.must(WHAT, &script, LIMITS).await?;
+    read(&output.fields())
+}
+
+fn read(fields: &[Option<String>]) -> Result<Facts, HostError> {
+    let unusable = |why: &str| HostError::Failed { what: WHAT.to_owned(), status: 65, said: why.to_owned() };
     let mut facts = Facts::default();
+    let mut spare = String::new();
     for pair in fields.chunks_exact(2) {
-        let [Some(key), Some(value)] = pair else {
-            let what = "read what the host says of itself";
-            return Err(FaultError::Target(Failure::new(what).source("it is not UTF-8")));
-        };
-        apply(&mut facts, key, value);
+        let [Some(key), Some(value)] = pair else { return Err(unusable("it is not UTF-8")) };
+        match key.as_str() {
+            "host_keys" | "board" if spare.is_empty() => spare = value.trim().to_owned(),
+            _ => apply(&mut facts, key, value),
+        }
+    }
+    // While a system is installed there may stand a word in the place of the id.
+    if !facts.machine_id.bytes().all(|c| c.is_ascii_hexdigit()) {
+        facts.machine_id.clear();
+    }
+    if facts.machine_id.is_empty() && !spare.is_empty() {
+        facts.machine_id = sum(&spare);
+    }
+    if facts.machine_id.is_empty() {
+        return Err(unusable(
+            "nothing there tells it from other hosts: no /etc/machine-id, no SSH host keys, no id of the board",
+        ));
     }
     Ok(facts)
 }
@@ -91,6 +116,15 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
         "ssh_connection" => facts.peer = peer(&text),
         _ => {}
     }
+}
+
+/// Makes something of the length of a machine id from what may be long.
+fn sum(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).fold(String::new(), |mut sum, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(sum, "{byte:02x}");
+        sum
+    })
 }
 
 /// Returns the units along a control group's path: `/system.slice/ssh.service` has two.

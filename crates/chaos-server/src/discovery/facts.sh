@@ -1,9 +1,14 @@
 # What every fault needs to know of a host, in one question. In: tools
+[ "$(uname -s)" = Linux ] || fail 65 "it is no Linux, but \`$(uname -s)\`"
+[ -r /proc/sys/kernel/random/boot_id ] || fail 69 '/proc is not mounted there, or cannot be read'
 os=$(. /etc/os-release 2>/dev/null && printf '%s' "$PRETTY_NAME")
 field os "${os:-Linux}"
 field kernel "$(uname -r)"
 field hostname "$(cat /proc/sys/kernel/hostname)"
 field machine_id "$(cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2>/dev/null)"
+# What a host without a machine id keeps over reboots all the same.
+field host_keys "$(cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null)"
+field board "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
 field boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 field has_systemd "$([ -d /run/systemd/system ] && have systemctl && have systemd-run && echo 1)"
 field uid "$(id -u)"
