@@ -1,5 +1,8 @@
 //! The faults on servers: one folder or file each.
 
+pub mod network;
+pub mod network_partition;
+pub mod port_block;
 pub mod process_kill;
 pub mod process_pause;
 mod processes;
@@ -16,6 +19,8 @@ use crate::on_host::OnHost;
 /// Returns every fault on servers, in the order of the listing.
 pub fn all() -> Vec<Arc<dyn DynFault>> {
     vec![
+        erase(OnHost(network_partition::NetworkPartition)),
+        erase(OnHost(port_block::PortBlock)),
         erase(OnHost(process_kill::ProcessKill)),
         erase(OnHost(process_pause::ProcessPause)),
         erase(OnHost(service_stop::ServiceStop)),

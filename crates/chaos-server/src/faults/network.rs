@@ -1,0 +1,104 @@
+//! What faults on networks share: what is known of a network, who is cut off, and how a firewall or a queue says it.
+
+pub mod firewall;
+mod iptables;
+mod nft;
+pub mod peers;
+pub mod place;
+pub mod qdisc;
+pub mod rules;
+
+use chaos_core::fault::Access;
+use chaos_core::target::{NameKind, TargetName};
+use chaos_core::{Claim, Failure, FaultError};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which way packets go, seen from the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// To the host.
+    In,
+    /// From the host.
+    Out,
+    /// Both ways.
+    #[default]
+    Both,
+}
+
+impl Direction {
+    /// Returns whether packets to the host are meant.
+    pub fn has_in(self) -> bool {
+        matches!(self, Self::In | Self::Both)
+    }
+
+    /// Returns whether packets from the host are meant.
+    pub fn has_out(self) -> bool {
+        matches!(self, Self::Out | Self::Both)
+    }
+}
+
+/// Which packets are meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP only.
+    Tcp,
+    /// UDP only.
+    Udp,
+    /// With ports both TCP and UDP, without ports every packet.
+    #[default]
+    Any,
+}
+
+/// A port, 1 to 65535.
+pub type Port = std::num::NonZeroU16;
+
+/// The most ports that one fault may name: more belong into a network of their own.
+pub const PORTS_MAX: usize = 64;
+
+/// Refuses parameters.
+pub(crate) fn params(what: impl Into<String>) -> FaultError {
+    FaultError::Params(Failure::new(what))
+}
+
+/// Refuses at preflight.
+pub(crate) fn preflight(what: impl Into<String>) -> FaultError {
+    FaultError::Preflight(Failure::new(what))
+}
+
+/// Returns ports in order, each once.
+pub(crate) fn ports(ports: &[Port]) -> Result<Vec<u16>, FaultError> {
+    if ports.len() > PORTS_MAX {
+        return Err(params(format!("take {} ports: {PORTS_MAX} are the most", ports.len())));
+    }
+    let mut ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+/// Names networks for policy; none means all.
+pub(crate) fn names(nets: &[IpNet]) -> Vec<TargetName> {
+    let name = |net: &str| TargetName::new(NameKind::Network, net);
+    match nets {
+        [] => vec![name("0.0.0.0/0"), name("::/0")],
+        nets => nets.iter().map(|net| name(&net.to_string())).collect(),
+    }
+}
+
+/// Claims something for the whole hold, so that a second step on it is refused.
+pub(crate) fn claim(resource: impl Into<String>) -> Claim {
+    Claim { resource: resource.into(), access: Access::BlockAll }
+}
+
+/// Writes a list for people: the first few, and how many more.
+pub(crate) fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<_> = items.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = items.len().saturating_sub(SHOWN);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{tail}", shown.join(", "))
+}
