@@ -62,7 +62,18 @@ fn build(image: &Path) -> Outcome {
     for folder in NOT_NEEDED {
         remove(&partial.join(folder))?;
     }
-    fs::rename(&partial, image).context(|| format!("move the image to `{}`", image.display()))
+    fs::rename(&partial, image).context(|| format!("move the image to `{}`", image.display()))?;
+    remove_others(image)
+}
+
+/// Removes the images of former recipes, and what broken builds left.
+fn remove_others(image: &Path) -> Outcome {
+    let cache = cache()?;
+    let entries = fs::read_dir(&cache).context(|| format!("list `{}`", cache.display()))?;
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("host-") && entry.path() != image)
+        .try_for_each(|entry| remove(&entry.path()))
 }
 
 /// Returns the address that this Debian gets its own packages from.
