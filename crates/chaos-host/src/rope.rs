@@ -59,6 +59,10 @@ pub struct RopeHandle {
     /// Mount points that must be there before the undo can run at boot.
     #[serde(default)]
     pub mounts: Vec<String>,
+    /// Units that the undo at boot comes after, because it needs them: `docker.service`. Without any it comes before everything
+    /// of the machine's own.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 /// One rope, with the undo that it runs.

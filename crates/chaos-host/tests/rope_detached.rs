@@ -26,6 +26,7 @@ impl Bench {
             lasting: true,
             boot: boot.trim().to_owned(),
             mounts: Vec::new(),
+            after: Vec::new(),
         };
         let host = Host::new(Arc::new(Local), Become::Nobody);
         Self { file: scratch.path().join("effect"), _scratch: scratch, host, handle }

@@ -90,6 +90,7 @@ impl Bench {
             lasting,
             boot: ssh.sh("cat /proc/sys/kernel/random/boot_id"),
             mounts: vec!["/var".to_owned()],
+            after: Vec::new(),
             id: id.clone(),
         };
         let host = Host::new(ssh.clone(), Become::Nobody);

@@ -50,6 +50,12 @@ pub trait HostFault: Default + Send + Sync + 'static {
     /// Returns what people and policy must know of a step.
     fn facts(&self, step: &Self::Step) -> HostFacts;
 
+    /// Returns the units that an undo at boot comes after, because it needs them; only for a fault that outlives a reboot.
+    /// Without any it comes before everything of the host's own.
+    fn boots_after(&self, _step: &Self::Step) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the script that takes the step back. It is written to the host before the effect, and the deadline runs it
     /// there with nothing else at hand: see [`chaos_host::Rope::new`] for what it must keep to, and [`Answer`] for what it tells.
     /// `id` is unique for the step and names everything that the step makes: units `ID-NAME.service`, tables, files.

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::host_fault::{HostFault, effect};
 use crate::target::ServerTarget;
 
-/// The longest that a host waits without hearing from us. Longer holds are kept up by heartbeats.
+/// The longest that a host waits without hearing from us, unless its margin is longer. Longer holds are kept up by heartbeats.
 const LEASE: Duration = Duration::from_secs(300);
 /// After this long without an end we stop the heartbeats, whatever hangs.
 const HEARTBEATS_MAX: Duration = Duration::from_secs(2 * 3600);
@@ -107,7 +107,8 @@ impl<F: HostFault> Fault for OnHost<F> {
         let named = steps.into_iter().enumerate().map(|(number, what)| {
             let id = format!("{}_{}", cx.handle(), number + 1);
             let mounts = self.0.facts(&what).mounts;
-            HostStep { rope: target.rope(id, F::OUTLIVES_REBOOT, mounts), what }
+            let rope = target.rope(id, F::OUTLIVES_REBOOT, mounts);
+            HostStep { rope: RopeHandle { after: self.0.boots_after(&what), ..rope }, what }
         });
         Ok(named.collect())
     }
@@ -136,7 +137,8 @@ impl<F: HostFault> Fault for OnHost<F> {
     ) -> Result<HostSession, FaultError> {
         crash_point("server.arm");
         let rope = self.rope(step);
-        let after = (cx.hold + target.margin()).min(LEASE);
+        let margin = target.margin();
+        let after = (cx.hold + margin).min(LEASE.max(margin));
         rope.arm(target.host(), after).await?;
         crash_point("server.armed");
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(keep_up(rope, target.host().clone(), after)));

@@ -184,6 +184,7 @@ impl ServerTarget {
             lasting,
             boot: self.facts.boot_id.clone(),
             mounts,
+            after: Vec::new(),
         }
     }
 }

@@ -30,17 +30,29 @@ pub(super) fn function(name: &str, script: &Script) -> String {
     format!("{name}() {{\n:\n{}}}\n", script.body())
 }
 
-/// Returns the unit that undoes while the machine boots, before anything of the machine's own runs.
+/// Returns the unit that undoes while the machine boots: before anything of the machine's own runs, or after the units that the
+/// undo needs.
 pub(super) fn boot_unit(handle: &RopeHandle) -> String {
     let mounts: Vec<_> = handle.mounts.iter().map(|mount| escape(mount)).collect();
     let requires = match mounts.as_slice() {
         [] => String::new(),
         mounts => format!("RequiresMountsFor={}\n", mounts.join(" ")),
     };
-    // An undo that hangs would hold up the boot, and with it the login, for as long as its limit.
+    let (order, again) = match handle.after.as_slice() {
+        // An undo that hangs would hold up the boot, and with it the login, for as long as its limit.
+        [] => ("Before=sysinit.target shutdown.target\n".to_owned(), ""),
+        // It holds up nobody. What it needs may be up and not answer yet, so it is tried again for some minutes.
+        after => (
+            format!(
+                "After={}\nBefore=shutdown.target\nStartLimitIntervalSec=600\nStartLimitBurst=100\n",
+                after.join(" ")
+            ),
+            "Restart=on-failure\nRestartSec=2\n",
+        ),
+    };
     format!(
         "[Unit]\nDescription=Undo of {id}\nDefaultDependencies=no\nAfter=local-fs.target\n{requires}RequiresMountsFor={dir}\n\
-         Before=sysinit.target shutdown.target\nConflicts=shutdown.target\n\n[Service]\nType=oneshot\nTimeoutStartSec=60\n\
+         {order}Conflicts=shutdown.target\n\n[Service]\nType=oneshot\nTimeoutStartSec=60\n{again}\
          ExecStart=/bin/sh {dir}/undo.sh boot\n",
         id = handle.id,
         dir = handle.dir,
@@ -56,4 +68,34 @@ fn escape(path: &str) -> String {
 /// Returns the SHA-256 of a text in hexadecimal digits.
 pub(super) fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rope::RopeKind;
+
+    fn unit(after: &[&str]) -> String {
+        boot_unit(&RopeHandle {
+            id: "chaos_1".to_owned(),
+            dir: "/var/lib/chaos_1".to_owned(),
+            kind: RopeKind::Systemd,
+            lasting: true,
+            boot: String::new(),
+            mounts: Vec::new(),
+            after: after.iter().map(|unit| (*unit).to_owned()).collect(),
+        })
+    }
+
+    #[test]
+    fn an_undo_at_boot_is_the_first_thing_unless_it_needs_others() {
+        let early = unit(&[]);
+        assert!(
+            early.contains("\nBefore=sysinit.target shutdown.target\n") && !early.contains("Restart="),
+            "{early}"
+        );
+        let late = unit(&["docker.service", "docker.socket"]);
+        assert!(late.contains("\nAfter=docker.service docker.socket\nBefore=shutdown.target\n"), "{late}");
+        assert!(late.contains("\nRestart=on-failure\n") && !late.contains("sysinit.target"), "{late}");
+    }
 }
