@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use chaos_core::{DynConnector, DynTarget, FaultError, Member, Members, MembersRequest, TargetRef};
+use chaos_core::{DynConnector, DynTarget, Failure, FaultError, Member, Members, MembersRequest, TargetRef};
 use futures::future::join_all;
 
 use crate::engine::Engine;
@@ -22,6 +22,8 @@ pub(crate) struct Connected {
     pub(crate) targets: Vec<PreparedTarget>,
     /// Which of them each configured target stands for.
     pub(crate) places: Vec<Vec<usize>>,
+    /// Which of them may be the same system as another one.
+    may_be_same: Vec<bool>,
     /// Members that do not answer and need not.
     pub(crate) skipped: Vec<String>,
     /// What people should know of the choice of members.
@@ -29,75 +31,112 @@ pub(crate) struct Connected {
 }
 
 impl Engine {
-    /// Connects everything that an experiment acts on.
+    /// Connects everything that an experiment acts on, all targets side by side.
     pub(crate) async fn connect_targets(
         &self,
         request: &ExperimentRequest,
         seed: u64,
     ) -> Result<Connected, EngineError> {
-        let mut connected = Connected::default();
-        let mut may_be_same = Vec::new();
-        for target in &request.targets {
-            let connector = self
-                .catalog
-                .connector(&target.kind)
-                .ok_or_else(|| EngineError::UnknownTarget(target.kind.clone()))?;
-            let asked = MembersRequest {
-                config: target.config.clone(),
-                as_written: target.config_as_written.clone(),
-                directory: request.file.as_deref().and_then(Path::parent).map(Path::to_owned),
-                seed,
-                only: None,
-            };
-            let members = connector.members(asked).await.map_err(|source| EngineError::Prepare {
-                experiment: request.name.clone(),
-                what: target.title(),
-                source,
-            })?;
-            let notes = members.notes.iter().map(|note| entitled(target, note));
-            connected.notes.extend(notes);
-            let (allow_same, before) = (members.allow_same, connected.refs.len());
-            connected.add(request, target, &**connector, members).await?;
-            may_be_same.resize(connected.refs.len(), allow_same);
-            connected.places.push((before..connected.refs.len()).collect());
+        let connecting = request.targets.iter().map(|target| self.connect_target(request, target, seed));
+        let (mut connected, mut errors) = (Connected::default(), Vec::new());
+        for result in join_all(connecting).await {
+            match result {
+                Ok(target) => connected.extend(target),
+                Err(error) => errors.push(error),
+            }
         }
-        refuse_same(request, &connected.refs, &may_be_same)?;
+        if let Some(error) = in_one(&request.name, errors) {
+            return Err(error);
+        }
+        refuse_same(request, &connected)?;
         Ok(connected)
     }
-}
 
-impl Connected {
-    async fn add(
-        &mut self,
+    async fn connect_target(
+        &self,
         request: &ExperimentRequest,
         target: &TargetRequest,
-        connector: &dyn DynConnector,
-        members: Members,
-    ) -> Result<(), EngineError> {
-        let total = members.list.len();
+        seed: u64,
+    ) -> Result<Connected, EngineError> {
+        let connector = self
+            .catalog
+            .connector(&target.kind)
+            .ok_or_else(|| EngineError::UnknownTarget(target.kind.clone()))?;
+        let asked = MembersRequest {
+            config: target.config.clone(),
+            as_written: target.config_as_written.clone(),
+            directory: request.file.as_deref().and_then(Path::parent).map(Path::to_owned),
+            seed,
+            only: None,
+        };
+        let members = connector.members(asked).await.and_then(some);
+        let members =
+            members.map_err(|source| trouble(request, target.title(), 1, vec![(String::new(), source)]))?;
         let bound = members.at_once.map(semaphore);
         let connecting = members.list.iter().map(|member| async {
             let _permit = permit(bound.clone()).await;
             connector.connect(member.config.clone()).await
         });
-        let mut failures = Vec::new();
-        for (member, result) in members.list.iter().zip(join_all(connecting).await) {
+        let results = join_all(connecting).await;
+        Connected::of(request, target, &**connector, members, results)
+    }
+}
+
+/// A configuration that stands for nothing is a mistake: nothing would happen, and be called a success.
+fn some(members: Members) -> Result<Members, FaultError> {
+    match members.list.is_empty() {
+        true => Err(FaultError::Params(Failure::new("find any system that the configuration stands for"))),
+        false => Ok(members),
+    }
+}
+
+impl Connected {
+    /// Takes the members of one target that answered, when nothing is wrong with the others.
+    fn of(
+        request: &ExperimentRequest,
+        target: &TargetRequest,
+        connector: &dyn DynConnector,
+        members: Members,
+        results: Vec<Result<Arc<dyn DynTarget>, FaultError>>,
+    ) -> Result<Self, EngineError> {
+        let total = members.list.len();
+        let mut this = Self { places: vec![Vec::new()], ..Self::default() };
+        this.notes.extend(members.notes.iter().map(|note| entitled(target, note)));
+        let (mut failures, mut away) = (Vec::new(), Vec::new());
+        for (member, result) in members.list.iter().zip(results) {
             match result {
-                Ok(found) => self.push(request, target, connector, member, members.at_once, found),
-                Err(error @ FaultError::Unreachable(_)) if members.allow_unreachable => {
-                    self.skipped.push(entitled(target, &format!("{}: {}", member.name, error.chain())));
-                    failures.push((member.name.clone(), error, true));
+                Ok(found) => {
+                    this.places[0].push(this.refs.len());
+                    this.may_be_same.push(members.allow_same);
+                    this.push(request, target, connector, member, members.at_once, found);
                 }
-                Err(error) => failures.push((member.name.clone(), error, false)),
+                Err(error @ FaultError::Unreachable(_)) if members.allow_unreachable => {
+                    this.skipped.push(entitled(target, &format!("{}: {}", member.name, error.chain())));
+                    away.push((member.name.clone(), error));
+                }
+                Err(error) => failures.push((member.name.clone(), error)),
             }
         }
-        let nobody_left = failures.len() == total;
-        if failures.iter().all(|(_, _, is_allowed)| *is_allowed) && !nobody_left {
-            return Ok(());
+        if failures.is_empty() && this.refs.is_empty() {
+            // Nobody is left to act on.
+            failures = away;
         }
-        let told = failures.into_iter().filter(|(_, _, is_allowed)| nobody_left || !is_allowed);
-        let told = told.map(|(name, error, _)| (name, error)).collect();
-        Err(trouble(request, target.title(), total, told))
+        match failures.is_empty() {
+            true => Ok(this),
+            false => Err(trouble(request, target.title(), total, failures)),
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        let before = self.refs.len();
+        let places =
+            other.places.into_iter().map(|places| places.into_iter().map(|place| before + place).collect());
+        self.places.extend(places);
+        self.refs.extend(other.refs);
+        self.targets.extend(other.targets);
+        self.may_be_same.extend(other.may_be_same);
+        self.skipped.extend(other.skipped);
+        self.notes.extend(other.notes);
     }
 
     fn push(
@@ -143,18 +182,39 @@ pub(crate) fn trouble(
     }
 }
 
+/// Makes one error of those of several targets.
+fn in_one(experiment: &str, mut errors: Vec<EngineError>) -> Option<EngineError> {
+    if errors.len() < 2 {
+        return errors.pop();
+    }
+    let mut told = Vec::new();
+    let mut all = 0;
+    for error in errors {
+        match error {
+            EngineError::Prepare { what, source, .. } => {
+                told.push((what, source));
+                all += 1;
+            }
+            EngineError::Members { what, total, failures, .. } => {
+                told.extend(failures.into_iter().map(|(name, error)| (format!("{what}, `{name}`"), error)));
+                all += total;
+            }
+            // A defect or a wrong kind of target: nothing that the others could add to.
+            other => return Some(other),
+        }
+    }
+    let experiment = experiment.to_owned();
+    Some(EngineError::Members { experiment, what: "the targets".to_owned(), total: all, failures: told })
+}
+
 fn entitled(target: &TargetRequest, text: &str) -> String {
     if target.name.is_empty() { text.to_owned() } else { format!("{}: {text}", target.name) }
 }
 
-fn refuse_same(
-    request: &ExperimentRequest,
-    targets: &[TargetRef],
-    may_be_same: &[bool],
-) -> Result<(), EngineError> {
+fn refuse_same(request: &ExperimentRequest, connected: &Connected) -> Result<(), EngineError> {
     let mut seen: HashMap<&str, &TargetRef> = HashMap::new();
-    let must_differ = targets.iter().zip(may_be_same).filter(|(_, may_be_same)| !**may_be_same);
-    for (target, _) in must_differ {
+    let targets = connected.refs.iter().zip(&connected.may_be_same);
+    for (target, _) in targets.filter(|(_, may_be_same)| !**may_be_same) {
         if let Some(first) = seen.insert(&target.identity.fingerprint, target) {
             return Err(EngineError::Same {
                 experiment: request.name.clone(),

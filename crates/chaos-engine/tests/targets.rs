@@ -252,6 +252,17 @@ async fn every_member_that_fails_is_told_and_nothing_is_touched() {
         }
         other => panic!("{other}"),
     }
+    setup.world.refuse(1);
+    setup.others[1].refuse(1);
+    let both = vec![("shop", world("world")), ("web", config.clone())];
+    match refused(&setup, setup.mixed(both, vec![set(json!({}))])).await {
+        EngineError::Members { what, total, failures, .. } => {
+            let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!((what.as_str(), total), ("the targets", 4));
+            assert_eq!(names, ["target `shop`", "target `web`, `b`"]);
+        }
+        other => panic!("{other}"),
+    }
     let uses = vec![set(json!({"cells": ["cell_9"]}))];
     match refused(&setup, setup.mixed(vec![("web", config)], uses)).await {
         EngineError::Members { what, failures, .. } => {
