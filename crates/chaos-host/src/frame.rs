@@ -35,12 +35,16 @@ pub(crate) fn unwrap(raw: &Raw, nonce: &str) -> Result<Framed, HostError> {
     let Some(start) = find(&raw.stdout, begin.as_bytes()) else { return Err(not_run(raw)) };
     let output = &raw.stdout[start + begin.len()..];
     let Some(stop) = rfind(output, end.as_bytes()) else { return Err(cut(raw)) };
-    let status =
-        std::str::from_utf8(&output[stop + end.len()..]).ok().and_then(|text| text.trim().parse().ok());
-    let Some(status) = status else { return Err(cut(raw)) };
+    let Some(status) = status(&output[stop + end.len()..]) else { return Err(cut(raw)) };
     let from = find(&raw.stderr, begin.as_bytes()).map_or(0, |at| at + begin.len());
     let stderr = String::from_utf8_lossy(&raw.stderr[from..]).trim().to_owned();
     Ok(Framed { status, stdout: output[..stop].to_vec(), stderr })
+}
+
+/// Reads the status up to the end of its line. What stands behind that is somebody else's: a shell may say goodbye.
+fn status(text: &[u8]) -> Option<i32> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
 fn not_run(raw: &Raw) -> HostError {
@@ -54,7 +58,13 @@ fn not_run(raw: &Raw) -> HostError {
 
 fn cut(raw: &Raw) -> HostError {
     let said = String::from_utf8_lossy(&raw.stderr);
-    let said = said.trim().lines().last().unwrap_or("the connection was cut").to_owned();
+    let said = said.trim().lines().last().filter(|line| !line.contains("-begin")).unwrap_or_default();
+    let ended = match raw.status {
+        None => "the connection was cut".to_owned(),
+        Some(status) if status > 128 => format!("its shell was ended by signal {}", status - 128),
+        Some(status) => format!("its shell ended early with status {status}"),
+    };
+    let said = if said.is_empty() { ended } else { format!("{ended}: {said}") };
     HostError::Unreachable(Failure::new("see a script to its end").source(said))
 }
 
@@ -65,3 +75,6 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 fn rfind(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).rposition(|window| window == what)
 }
+
+#[cfg(test)]
+mod tests;

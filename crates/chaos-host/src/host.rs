@@ -8,16 +8,23 @@ use chaos_core::Secret;
 use crate::error::HostError;
 use crate::frame;
 use crate::script::Script;
+use crate::sudo;
 use crate::transport::{Bounds, Transport};
 
 /// Runs scripts as who logged in.
 const AS_USER: &str = "exec /bin/sh -s";
 /// Runs scripts as root where `sudo` asks for nothing.
-const SUDO: &str = "exec sudo -n /bin/sh -s";
+const SUDO: &str = "exec env LC_ALL=C sudo -n /bin/sh -s";
 /// Runs scripts as root where `sudo` may ask for a password. The first line of the input is the password: `read` takes no
-/// byte more than that line. Where `sudo` asks for nothing it must not get to see it, or it would run it as a command.
-const SUDO_PASSWORD: &str = "exec /bin/sh -c 'IFS= read -r p; if sudo -n true 2>/dev/null; then exec sudo -n /bin/sh -s; \
-     else { printf \"%s\\n\" \"$p\"; cat; } | sudo -S -k -p \"\" /bin/sh -s; fi'";
+/// byte more than that line.
+///
+/// The first `sudo` only tries the password, so that a wrong one is tried once: with more input, lines of the script would be
+/// the next tries, and accounts get locked for that. The second one gets a mark behind the password, and what stands before
+/// the mark is thrown away: where `sudo` does not ask after all, the password must not become a command.
+const SUDO_PASSWORD: &str = "exec env LC_ALL=C /bin/sh -c 'IFS= read -r p; \
+     printf \"%s\\n\" \"$p\" | sudo -S -k -p \"\" /bin/sh -c : || exit 1; \
+     { printf \"%s\\n%s\\n\" \"$p\" chaos-script; cat; } | sudo -S -k -p \"\" \
+     /bin/sh -c \"while IFS= read -r l; do case \\$l in chaos-script) exec /bin/sh -s;; esac; done\"'";
 
 /// As whom scripts run.
 #[derive(Debug, Clone)]
@@ -84,7 +91,10 @@ impl Host {
         let (command, stdin) = self.dress(text);
         let bounds = Bounds { time: limits.time, output: limits.output };
         let raw = self.transport.exec(command, stdin, bounds).await?;
-        let framed = frame::unwrap(&raw, &nonce)?;
+        let framed = frame::unwrap(&raw, &nonce).map_err(|error| match self.root {
+            Become::Nobody => error,
+            Become::Sudo(_) => sudo::explain(error, &raw),
+        })?;
         Ok(Output { status: framed.status, stdout: framed.stdout, stderr: framed.stderr })
     }
 

@@ -9,6 +9,7 @@ mod frame;
 mod host;
 pub mod rope;
 mod script;
+mod sudo;
 pub mod transport;
 
 pub use error::HostError;

@@ -7,6 +7,7 @@ use chaos_core::Failure;
 use futures::FutureExt;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::time::{Instant, timeout_at};
 
 use super::super::Raw;
 use super::super::local::STDERR_MAX;
@@ -16,6 +17,9 @@ use crate::error::HostError;
 /// How long the end of the output may come after the end of the command. A process left in the background may hold the
 /// output open for ever, and what it writes is no answer to us.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long output may go on after the end of the command. What a command wrote may still be on its way over a slow line; what
+/// somebody in the background writes never ends.
+const LINGER_MAX: Duration = Duration::from_secs(15);
 /// How much of the input is handed over at once.
 const CHUNK: usize = 32 * 1024;
 /// Extended data of this kind is standard error.
@@ -120,18 +124,15 @@ enum End {
 async fn collect(read: &mut ChannelReadHalf, output_max: usize) -> Result<End, HostError> {
     let mut raw = Raw::default();
     let mut is_at_eof = false;
+    let mut ended: Option<Instant> = None;
     loop {
-        let is_done = raw.status.is_some() && is_at_eof;
-        if is_done {
-            return Ok(End::Ended(raw));
-        }
-        let message = if raw.status.is_some() {
-            match tokio::time::timeout(LINGER, read.wait()).await {
+        let message = match ended {
+            Some(_) if is_at_eof => return Ok(End::Ended(raw)),
+            Some(at) => match timeout_at((Instant::now() + LINGER).min(at + LINGER_MAX), read.wait()).await {
                 Ok(message) => message,
                 Err(_) => return Ok(End::Ended(raw)),
-            }
-        } else {
-            read.wait().await
+            },
+            None => read.wait().await,
         };
         match message {
             Some(ChannelMsg::Data { data }) => keep(&mut raw.stdout, &data, output_max)?,
@@ -146,6 +147,7 @@ async fn collect(read: &mut ChannelReadHalf, output_max: usize) -> Result<End, H
             Some(ChannelMsg::Close) | None => return Ok(End::Cut(raw)),
             Some(_) => {}
         }
+        ended = ended.or_else(|| raw.status.map(|_| Instant::now()));
     }
 }
 
