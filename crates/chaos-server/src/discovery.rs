@@ -1,6 +1,7 @@
 //! What is there on a host.
 
 mod facts;
+pub mod mounts;
 pub mod services;
 
 use chaos_core::FaultError;

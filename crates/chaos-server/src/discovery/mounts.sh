@@ -1,0 +1,22 @@
+# The mounts of a host, and how much room is on them. In: path, which may be empty: then all; otherwise where that path is.
+room() { stat -f -c '%S %b %a %c %d' "$1" 2>/dev/null; }
+field "$(cat /proc/self/mountinfo)"
+field "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p; s/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
+if [ -n "$path" ]; then
+    [ -e "$path" ] || fail 65 "it is not there"
+    [ -d "$path" ] || fail 65 "it is not a directory"
+    real=$(readlink -f "$path" && echo /) || fail 65 "it cannot be resolved"
+    real=${real%?/}
+    field "$real" "$(stat -L -c %d:%i "$path")" "$(room "$path")" "$([ -w "$path" ] && echo 1)"
+    exit 0
+fi
+# Spaces and line breaks are octal there; `printf %b` wants a zero before them. A server that is gone would hold us, so
+# file systems over a network are not asked.
+sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g' /proc/self/mountinfo | while read -r _ _ _ _ point rest; do
+    type=${rest#* - }; type=${type%% *}
+    case $type in
+        nfs*|cifs|smb*|9p|ceph|glusterfs|fuse*|afs|lustre|beegfs|gpfs|autofs|ocfs2|gfs2) field "" ;;
+        *) point=$(printf '%b/' "$point"); field "$(room "${point%/}/.")" ;;
+    esac
+done
+exit 0
