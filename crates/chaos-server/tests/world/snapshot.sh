@@ -13,7 +13,7 @@ done
 walk() {
     find $roots -xdev \( \
         -path /run/systemd -o -path /run/user -o -path /run/log -o -path /run/host -o -path /run/credentials \
-        -o -path /run/lock -o -path /run/sudo -o -path /run/dbus -o -path '/run/*.pid' -o -path /run/utmp \
+        -o -path /run/lock -o -path /run/sudo -o -path /run/dbus -o -path '/run/*.pid' -o -path /run/utmp -o -path /run/motd.dynamic \
         -o -path /var/lib/sudo/lectured -o -path /var/lib/systemd/random-seed -o -path /var/lib/private \
         -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \) -prune -o "$@"
     for root in /run/systemd/system /run/systemd/transient /run/systemd/system.control; do
@@ -61,10 +61,10 @@ else
 fi
 
 if have systemctl; then
-    # Units of logins come and go with them.
+    # Units of logins come and go with them, and so do names of units that are not there.
     login='^(session-|user-|user@|run-user-|run-credentials)'
     echo '=== units'
-    systemctl list-units --all --full --plain --no-legend | awk '{ print $1, $2, $3, $4 }' | grep -Ev "$login"
+    systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' | grep -Ev "$login"
     echo '=== unit files'
     systemctl list-unit-files --full --no-legend | awk '{ print $1, $2 }' | grep -Ev "$login"
     echo '=== unit properties'
