@@ -203,9 +203,11 @@ fn boot_id() -> String {
         .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
 }
 
+/// Returns when a process started; `None` for one that has ended, also while nobody has asked for its exit status.
 fn start_time(pid: u32) -> Option<u64> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
-    process.stat().ok().map(|stat| stat.starttime)
+    let stat = process.stat().ok()?;
+    (!matches!(stat.state, 'Z' | 'X')).then_some(stat.starttime)
 }
 
 #[cfg(test)]
@@ -236,6 +238,18 @@ mod tests {
         std::fs::write(&path, serde_json::to_vec(&dead).unwrap()).unwrap();
         assert_eq!(holder(&path).unwrap(), None);
         RunLock::acquire(&path, Undoer::Recovery).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_dead_even_before_its_parent_asks_how() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while start_time(child.id()).is_some() {
+            assert!(std::time::Instant::now() < end, "the child ends, or counts as alive");
+            std::thread::yield_now();
+        }
+        assert!(std::path::Path::new(&format!("/proc/{}", child.id())).exists());
+        child.wait().unwrap();
     }
 
     #[test]
