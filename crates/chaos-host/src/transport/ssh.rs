@@ -21,7 +21,7 @@ use chaos_core::erased::BoxFuture;
 use tokio::sync::{Mutex, Semaphore};
 
 pub use config::{Auth, HostKey, SshConfig, UserConfig};
-use connection::Connection;
+use connection::{Connection, NoChannel};
 pub use key_file::KeyFile;
 use resolve::Route;
 pub use user_config::listed_hosts;
@@ -32,6 +32,8 @@ use crate::error::HostError;
 /// How many scripts run at once on one machine. A server lets ten channels be open on one connection (`MaxSessions`) and may
 /// be told to let fewer.
 const CHANNELS_MAX: usize = 4;
+/// How long a server gets to forget a channel that was closed.
+const CLEAN_UP: Duration = Duration::from_millis(50);
 
 /// A machine over SSH. Cheap to clone; the connection is closed with the last clone.
 #[derive(Clone)]
@@ -85,19 +87,43 @@ impl Ssh {
     async fn living(&self) -> Result<Arc<Connection>, HostError> {
         let mut connection = self.inner.connection.lock().await;
         if connection.is_closed() {
-            let known = connection.host_key();
-            *connection = Arc::new(Connection::open(&self.inner.route, known).await?);
+            *connection = self.another(&connection).await?;
         }
         Ok(Arc::clone(&connection))
     }
 
-    /// Opens a channel. A connection may turn out dead only now: then there is one more try on a new one. Nothing was sent yet.
+    /// Returns a connection other than `full`, which goes on for those who use it.
+    async fn in_place_of(&self, full: &Arc<Connection>) -> Result<Arc<Connection>, HostError> {
+        let mut connection = self.inner.connection.lock().await;
+        if Arc::ptr_eq(&connection, full) {
+            *connection = self.another(&connection).await?;
+        }
+        Ok(Arc::clone(&connection))
+    }
+
+    /// Connects again, to the very host that was there before.
+    async fn another(&self, last: &Connection) -> Result<Arc<Connection>, HostError> {
+        Connection::open(&self.inner.route, last.host_key()).await.map(Arc::new)
+    }
+
+    /// Opens a channel. Nothing was sent yet, so where the connection turns out dead or full there is one more try on a new
+    /// one. A connection is full for a while when scripts were given up that still run: the server counts them.
     async fn channel(&self) -> Result<exec::Channel, HostError> {
         let first = self.living().await?;
         match first.channel().await {
-            Err(HostError::Unreachable(_)) if first.is_closed() => self.living().await?.channel().await,
-            other => other,
+            Ok(channel) => return Ok(channel),
+            Err(NoChannel::Full(_)) => {}
+            Err(NoChannel::Broken(_)) if first.is_closed() => {
+                return self.living().await?.channel().await.map_err(NoChannel::into_error);
+            }
+            Err(NoChannel::Broken(error)) => return Err(error),
         }
+        // The server may only be about to clean up behind the last script.
+        tokio::time::sleep(CLEAN_UP).await;
+        if let Ok(channel) = first.channel().await {
+            return Ok(channel);
+        }
+        self.in_place_of(&first).await?.channel().await.map_err(NoChannel::into_error)
     }
 
     async fn run(&self, command: &'static str, stdin: Vec<u8>, bounds: Bounds) -> Result<Raw, HostError> {

@@ -35,6 +35,22 @@ pub(crate) struct Connection {
     via: Option<Box<Connection>>,
 }
 
+/// Why there is no channel.
+pub(crate) enum NoChannel {
+    /// The server lets no more be open on this connection.
+    Full(HostError),
+    /// Anything else.
+    Broken(HostError),
+}
+
+impl NoChannel {
+    pub(crate) fn into_error(self) -> HostError {
+        match self {
+            Self::Full(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
 impl Connection {
     /// Connects hop by hop. The last one must have the key `before`, where one is given.
     pub(crate) async fn open(route: &Route, before: Option<Trusted>) -> Result<Self, HostError> {
@@ -98,17 +114,33 @@ impl Connection {
     }
 
     /// Opens a channel for one script.
-    pub(crate) async fn channel(&self) -> Result<exec::Channel, HostError> {
+    pub(crate) async fn channel(self: &Arc<Self>) -> Result<exec::Channel, NoChannel> {
         let opened = self.handle.channel_open_session().await;
         let channel = opened.map_err(|error| match error {
             russh::Error::ChannelOpenFailure(reason) => {
                 let failure = Failure::new(format!("open a channel on `{}`", self.hop));
-                let hint = "its SSH server needs `MaxSessions` of 4 or more, and free processes";
-                HostError::Unreachable(failure.source(format!("the server refused ({reason:?})")).hint(hint))
+                let hint = "its SSH server needs `MaxSessions` of 1 or more, and free processes";
+                let source = format!("the server refused ({reason:?})");
+                NoChannel::Full(HostError::Unreachable(failure.source(source).hint(hint)))
             }
-            other => self.broken("open a channel", &other),
+            other => NoChannel::Broken(self.broken("open a channel", &other)),
         })?;
-        Ok(exec::Channel::new(channel, self.hop.to_string(), Arc::clone(&self.seen)))
+        Ok(exec::Channel::new(channel, Arc::clone(self)))
+    }
+
+    /// Returns why a script broke off.
+    pub(crate) fn cut(&self, error: &russh::Error) -> HostError {
+        self.broken("run a script", error)
+    }
+
+    /// Returns the last that was heard of it.
+    pub(crate) fn farewell(&self) -> String {
+        look(&self.seen).farewell.unwrap_or_else(|| "the server closed the channel".to_owned())
+    }
+
+    /// Returns who is connected.
+    pub(crate) fn name(&self) -> String {
+        self.hop.to_string()
     }
 
     fn broken(&self, what: &str, error: &russh::Error) -> HostError {

@@ -1,17 +1,17 @@
 //! One script on one channel.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_core::Failure;
 use futures::FutureExt;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::Raw;
 use super::super::local::STDERR_MAX;
-use super::client::{Seen, look};
+use super::connection::Connection;
 use crate::error::HostError;
 
 /// How long the end of the output may come after the end of the command. A process left in the background may hold the
@@ -20,6 +20,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long output may go on after the end of the command. What a command wrote may still be on its way over a slow line; what
 /// somebody in the background writes never ends.
 const LINGER_MAX: Duration = Duration::from_secs(15);
+/// How long the server gets to close the channel after it said all.
+const GOODBYE: Duration = Duration::from_millis(200);
 /// How much of the input is handed over at once.
 const CHUNK: usize = 32 * 1024;
 /// Extended data of this kind is standard error.
@@ -29,8 +31,8 @@ const STDERR: u32 = 1;
 pub(crate) struct Channel {
     read: ChannelReadHalf,
     write: Closing,
-    host: String,
-    seen: Arc<Mutex<Seen>>,
+    /// A connection lives as long as a channel of it.
+    connection: Arc<Connection>,
 }
 
 /// The writing half; the server is told to close when nobody holds it any more.
@@ -58,15 +60,9 @@ impl Drop for Closing {
 }
 
 impl Channel {
-    pub(crate) fn new(channel: russh::Channel<Msg>, host: String, seen: Arc<Mutex<Seen>>) -> Self {
+    pub(crate) fn new(channel: russh::Channel<Msg>, connection: Arc<Connection>) -> Self {
         let (read, write) = channel.split();
-        Self { read, write: Closing(Some(write)), host, seen }
-    }
-
-    fn cut(&self, error: Option<&russh::Error>) -> HostError {
-        let said = look(&self.seen).farewell.or_else(|| error.map(super::trouble::words));
-        let said = said.unwrap_or_else(|| "the connection was cut".to_owned());
-        HostError::Unreachable(Failure::new(format!("run a script on `{}`", self.host)).source(said))
+        Self { read, write: Closing(Some(write)), connection }
     }
 }
 
@@ -78,7 +74,7 @@ pub(crate) async fn run(
     output_max: usize,
 ) -> Result<Raw, HostError> {
     let asked = channel.write.half().exec(true, command).await;
-    asked.map_err(|error| channel.cut(Some(&error)))?;
+    asked.map_err(|error| channel.connection.cut(&error))?;
     let Channel { read, write, .. } = &mut channel;
     let collected = {
         let mut collecting = std::pin::pin!(collect(read, output_max));
@@ -92,11 +88,16 @@ pub(crate) async fn run(
     };
     match collected {
         Ok(End::Ended(raw)) => Ok(raw),
-        Ok(End::Cut(raw)) if raw.stdout.is_empty() && raw.stderr.is_empty() => Err(channel.cut(None)),
-        // What came may hold the end mark: the reader of the frame decides.
-        Ok(End::Cut(raw)) => Ok(raw),
+        Ok(End::Cut(raw)) if raw.stdout.is_empty() && raw.stderr.is_empty() => {
+            Err(channel.connection.cut(&russh::Error::HUP))
+        }
+        // What came may hold the end mark: the reader of the frame decides. If not, the last word tells why.
+        Ok(End::Cut(mut raw)) => {
+            raw.stderr.extend_from_slice(format!("\n{}\n", channel.connection.farewell()).as_bytes());
+            Ok(raw)
+        }
         Ok(End::Refused) => Err(HostError::NotRun(
-            Failure::new(format!("run a script on `{}`", channel.host))
+            Failure::new(format!("run a script on `{}`", channel.connection.name()))
                 .source("the server does not let this account run commands"),
         )),
         Err(error) => Err(error),
@@ -127,7 +128,11 @@ async fn collect(read: &mut ChannelReadHalf, output_max: usize) -> Result<End, H
     let mut ended: Option<Instant> = None;
     loop {
         let message = match ended {
-            Some(_) if is_at_eof => return Ok(End::Ended(raw)),
+            // All was said. The server is about to close, and until then it counts the channel.
+            Some(_) if is_at_eof => match timeout(GOODBYE, read.wait()).await {
+                Ok(message) => message,
+                Err(_) => return Ok(End::Ended(raw)),
+            },
             Some(at) => match timeout_at((Instant::now() + LINGER).min(at + LINGER_MAX), read.wait()).await {
                 Ok(message) => message,
                 Err(_) => return Ok(End::Ended(raw)),

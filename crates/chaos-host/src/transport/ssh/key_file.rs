@@ -105,11 +105,17 @@ impl KeyFile {
             let what = format!("use `{}` as a key", self.path.display());
             return Err(Unusable::Broken(Failure::new(what).source("this is not a key file")));
         }
+        let text = std::fs::read_to_string(&self.path).map_err(failed)?;
+        if PublicKey::from_openssh(text.trim()).is_ok() {
+            let what = format!("use `{}` as a key", self.path.display());
+            let failure = Failure::new(what).source("this is the public half of a key");
+            return Err(Unusable::Broken(failure.hint("name the private half, the file without `.pub`")));
+        }
         // As OpenSSH has it: only a file of our own can be closed to others by us.
         if about.uid() == nix::unistd::getuid().as_raw() && about.mode() & OTHERS != 0 {
             return Err(Unusable::Broken(self.too_open(about.mode())));
         }
-        std::fs::read_to_string(&self.path).map_err(failed)
+        Ok(text)
     }
 
     fn too_open(&self, mode: u32) -> Failure {
@@ -134,7 +140,7 @@ impl KeyFile {
         Unusable::Broken(
             Failure::new(format!("read the key `{path}`"))
                 .source(error)
-                .hint("it must be a private key (OpenSSH, PEM or PKCS 8), not the `.pub` file"),
+                .hint("it must be a private key in a format of OpenSSH, PEM or PKCS 8"),
         )
     }
 

@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use chaos_core::Secret;
 use chaos_host::transport::ssh::{Auth, KeyFile, SshConfig, UserConfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The program; it must be called by its full path.
@@ -40,13 +41,13 @@ impl Sshd {
 
     /// Starts one with further lines of configuration, which win over ours.
     pub fn start_with(lines: &str) -> Self {
-        let dir = TempDir::new().expect("a folder");
+        let dir = TempDir::new().unwrap();
         let path = dir.path();
         keygen(&path.join("host"), "ed25519", "");
         keygen(&path.join("user"), "ed25519", "");
-        fs::copy(path.join("user.pub"), path.join("authorized")).expect("the keys that are let in");
+        fs::copy(path.join("user.pub"), path.join("authorized")).unwrap();
         let port = free_port();
-        fs::write(path.join("config"), config(path, port, lines)).expect("the configuration");
+        fs::write(path.join("config"), config(path, port, lines)).unwrap();
         let child = serve(path);
         let server = Self { dir, port, child };
         server.await_port();
@@ -72,43 +73,43 @@ impl Sshd {
 
     /// Writes the host's key into the file of known hosts, and nothing else.
     pub fn know_host(&self) {
-        let key = fs::read_to_string(self.file("host.pub")).expect("the host's key");
-        fs::write(self.file("known_hosts"), format!("[127.0.0.1]:{} {key}", self.port)).expect("known hosts");
+        let key = fs::read_to_string(self.file("host.pub")).unwrap();
+        fs::write(self.file("known_hosts"), format!("[127.0.0.1]:{} {key}", self.port)).unwrap();
     }
 
-    /// Stops the server and every session of it, and starts it again on the same port.
+    /// Ends the server and its sessions, and starts it again on the same port.
     pub fn restart(&mut self) {
         self.stop();
+        self.start_again();
+    }
+
+    /// Starts the server after [`Sshd::stop`].
+    pub fn start_again(&mut self) {
         self.child = serve(self.dir.path());
         self.await_port();
     }
 
     /// Ends the server and its sessions.
     pub fn stop(&mut self) {
-        // Each connection is served by a child in the server's process group.
-        let group = nix::unistd::Pid::from_raw(-i32::try_from(self.child.id()).expect("a process id"));
-        let _ = nix::sys::signal::kill(group, nix::sys::signal::Signal::SIGKILL);
+        self.signal_sessions(Signal::SIGKILL);
+        // It may have ended before.
+        let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Sends a signal to every process that serves a connection.
+    pub fn signal_sessions(&self, signal: Signal) {
         for session in self.sessions() {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(session),
-                nix::sys::signal::Signal::SIGKILL,
-            );
+            // One that has just ended is no trouble.
+            let _ = kill(Pid::from_raw(session), signal);
         }
     }
 
     /// Returns the processes that serve a connection.
     pub fn sessions(&self) -> Vec<i32> {
-        let marker = format!("{}/session", self.dir.path().display());
-        let mut pids = Vec::new();
-        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let line = fs::read(entry.path().join("environ")).unwrap_or_default();
-            if line.windows(marker.len()).any(|window| window == marker.as_bytes()) {
-                pids.push(pid);
-            }
-        }
-        pids
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
     fn await_port(&self) {
@@ -137,24 +138,19 @@ pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
         .arg(path)
         .stdin(Stdio::null())
         .status()
-        .expect("ssh-keygen");
+        .unwrap();
     assert!(done.success(), "ssh-keygen");
 }
 
 /// Returns the fingerprint of a public key.
 pub fn fingerprint(path: &Path) -> String {
-    let output = Command::new("ssh-keygen").arg("-lf").arg(path).output().expect("ssh-keygen");
-    String::from_utf8(output.stdout).expect("text").split(' ').nth(1).expect("a fingerprint").to_owned()
+    let output = Command::new("ssh-keygen").arg("-lf").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()
 }
 
 /// Returns a port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
-/// Returns a secret.
-pub fn secret(text: &str) -> Option<Secret> {
-    Some(Secret::new(text))
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
 fn config(path: &Path, port: u16, lines: &str) -> String {
@@ -163,7 +159,7 @@ fn config(path: &Path, port: u16, lines: &str) -> String {
     format!(
         "{lines}\nListenAddress 127.0.0.1:{port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized\nPidFile none\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 300:30:400\n\
-         PermitRootLogin yes\nUseDNS no\nSetEnv CHAOS_TEST_SESSION={dir}/session\n"
+         PermitRootLogin yes\nUseDNS no\n"
     )
 }
 
@@ -171,13 +167,13 @@ fn serve(path: &Path) -> Child {
     static PRIVSEP: OnceLock<()> = OnceLock::new();
     // As root the server wants this folder, which Debian's own service makes when it starts.
     PRIVSEP.get_or_init(|| drop(fs::create_dir("/run/sshd")));
-    let log = fs::File::create(path.join("log")).expect("a log");
-    std::os::unix::process::CommandExt::process_group(&mut Command::new(SSHD), 0)
+    let log = fs::File::create(path.join("log")).unwrap();
+    Command::new(SSHD)
         .args(["-D", "-e", "-f"])
         .arg(path.join("config"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .expect("sshd")
+        .unwrap()
 }
