@@ -4,14 +4,28 @@ pub mod container;
 pub mod container_kill;
 pub mod container_pause;
 pub mod container_stop;
+pub mod cpu_stress;
+pub mod disk_fill;
+pub mod dns_failure;
+pub mod fd_exhaust;
+pub mod io_stress;
+pub mod memory_stress;
 pub mod network;
+pub mod network_bandwidth;
+pub mod network_corrupt;
+pub mod network_duplicate;
+pub mod network_latency;
+pub mod network_loss;
 pub mod network_partition;
+pub mod pid_exhaust;
 pub mod port_block;
 pub mod process_kill;
 pub mod process_pause;
 mod processes;
+mod room;
 pub mod service_stop;
 pub mod size;
+mod stress;
 mod units;
 
 use std::sync::Arc;
@@ -26,7 +40,19 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(container_kill::ContainerKill)),
         erase(OnHost(container_pause::ContainerPause)),
         erase(OnHost(container_stop::ContainerStop)),
+        erase(OnHost(cpu_stress::CpuStress)),
+        erase(OnHost(disk_fill::DiskFill)),
+        erase(OnHost(dns_failure::DnsFailure)),
+        erase(OnHost(fd_exhaust::FdExhaust)),
+        erase(OnHost(io_stress::IoStress)),
+        erase(OnHost(memory_stress::MemoryStress)),
+        erase(OnHost(network_bandwidth::NetworkBandwidth)),
+        erase(OnHost(network_corrupt::NetworkCorrupt)),
+        erase(OnHost(network_duplicate::NetworkDuplicate)),
+        erase(OnHost(network_latency::NetworkLatency)),
+        erase(OnHost(network_loss::NetworkLoss)),
         erase(OnHost(network_partition::NetworkPartition)),
+        erase(OnHost(pid_exhaust::PidExhaust)),
         erase(OnHost(port_block::PortBlock)),
         erase(OnHost(process_kill::ProcessKill)),
         erase(OnHost(process_pause::ProcessPause)),

@@ -1,5 +1,6 @@
 //! What faults on networks share: what is known of a network, who is cut off, and how a firewall or a queue says it.
 
+pub mod amount;
 pub mod firewall;
 mod iptables;
 mod nft;
@@ -101,4 +102,16 @@ pub(crate) fn list<T: std::fmt::Display>(items: &[T]) -> String {
     let more = items.len().saturating_sub(SHOWN);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{tail}", shown.join(", "))
+}
+
+/// Returns a hash of a step's id (FNV-1a), for names that must be short.
+pub(crate) fn hash(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Shows what somebody wrote without what a terminal would act on.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

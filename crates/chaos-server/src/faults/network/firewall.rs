@@ -181,10 +181,7 @@ impl Wanted {
     }
 }
 
-/// Returns a short name for chains of iptables, which may have 28 characters: a hash (FNV-1a) of the id.
-pub(super) fn key(id: &str) -> String {
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("chaos-{hash:016x}")
+/// Returns a short name for chains of iptables, which may have 28 characters.
+fn key(id: &str) -> String {
+    format!("chaos-{:016x}", super::hash(id))
 }

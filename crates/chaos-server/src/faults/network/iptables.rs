@@ -18,17 +18,22 @@ pub(super) enum Family {
 ///
 /// The name of a chain has at most 28 characters, so `key` is short; every rule carries `id` as its comment.
 pub(super) fn text(key: &str, id: &str, rules: &[Rule], family: Family) -> String {
-    let used: Vec<_> = CHAINS.iter().filter(|(chain, ..)| rules.iter().any(|rule| rule.chain == *chain)).collect();
+    let used: Vec<_> =
+        CHAINS.iter().filter(|(chain, ..)| rules.iter().any(|rule| rule.chain == *chain)).collect();
     let mut lines = vec!["*filter".to_owned()];
     lines.extend(used.iter().map(|(_, suffix, _)| format!(":{key}-{suffix} - [0:0]")));
     for rule in rules {
-        let suffix = CHAINS.iter().find(|(chain, ..)| *chain == rule.chain).map_or("", |(_, suffix, _)| suffix);
+        let suffix =
+            CHAINS.iter().find(|(chain, ..)| *chain == rule.chain).map_or("", |(_, suffix, _)| suffix);
         let target = target(rule.action, family);
         for matches in alternatives(rule, family) {
             lines.push(format!("-A {key}-{suffix}{matches} -m comment --comment {id} -j {target}"));
         }
     }
-    lines.extend(used.iter().map(|(_, suffix, hook)| format!("-I {hook} 1 -m comment --comment {id} -j {key}-{suffix}")));
+    lines.extend(
+        used.iter()
+            .map(|(_, suffix, hook)| format!("-I {hook} 1 -m comment --comment {id} -j {key}-{suffix}")),
+    );
     lines.push("COMMIT\n".to_owned());
     lines.join("\n")
 }
@@ -52,7 +57,10 @@ fn alternatives(rule: &Rule, family: Family) -> Vec<String> {
     let mut all = vec![String::new()];
     for part in &rule.matches {
         let choices = choices(part, family);
-        all = all.iter().flat_map(|text| choices.iter().map(move |choice| format!("{text} {choice}"))).collect();
+        all = all
+            .iter()
+            .flat_map(|text| choices.iter().map(move |choice| format!("{text} {choice}")))
+            .collect();
     }
     all
 }

@@ -6,7 +6,7 @@ use chaos_core::FaultError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::place::Surroundings;
-use super::{params, preflight};
+use super::{params, plain, preflight};
 
 /// The most peers that one fault may name.
 const PEERS_MAX: usize = 128;
@@ -66,11 +66,6 @@ pub fn is_name(text: &str) -> bool {
     !is_number && name.len() <= NAME_MAX && name.split('.').all(is_label)
 }
 
-/// Shows what somebody wrote without what a terminal would act on.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 /// Returns the names among peers.
 pub fn names(peers: &[Peer]) -> Vec<String> {
     let name = |peer: &Peer| match peer {
@@ -113,8 +108,10 @@ fn not_itself(net: IpNet, written: &str, seen: &Surroundings) -> Result<IpNet, F
 
 /// Joins networks that overlap or touch: a set of nftables refuses them otherwise.
 fn aggregate(nets: &[IpNet]) -> Vec<IpNet> {
-    let v4: Vec<Ipv4Net> = nets.iter().filter_map(|net| if let IpNet::V4(v4) = net { Some(*v4) } else { None }).collect();
-    let v6: Vec<Ipv6Net> = nets.iter().filter_map(|net| if let IpNet::V6(v6) = net { Some(*v6) } else { None }).collect();
+    let v4: Vec<Ipv4Net> =
+        nets.iter().filter_map(|net| if let IpNet::V4(v4) = net { Some(*v4) } else { None }).collect();
+    let v6: Vec<Ipv6Net> =
+        nets.iter().filter_map(|net| if let IpNet::V6(v6) = net { Some(*v6) } else { None }).collect();
     let v4 = Ipv4Net::aggregate(&v4).into_iter().map(IpNet::V4);
     v4.chain(Ipv6Net::aggregate(&v6).into_iter().map(IpNet::V6)).collect()
 }
@@ -124,7 +121,8 @@ mod tests {
     use super::*;
 
     fn seen() -> Surroundings {
-        let mut seen = Surroundings { addresses: vec!["10.0.0.5".parse().unwrap()], ..Surroundings::default() };
+        let mut seen =
+            Surroundings { addresses: vec!["10.0.0.5".parse().unwrap()], ..Surroundings::default() };
         seen.resolved.insert("db".to_owned(), vec!["10.0.0.9".parse().unwrap(), "fd00::9".parse().unwrap()]);
         seen.resolved.insert("me".to_owned(), vec!["10.0.0.5".parse().unwrap()]);
         seen
@@ -156,8 +154,27 @@ mod tests {
     fn what_is_no_name_is_refused() {
         let long = "a".repeat(300);
         for bad in [
-            "", " ", "-n", "a b", "a\nb", "a;reboot", "$(id)", "`id`", "a'b", "a\"b", "10.0.0.0/33", "10.0.0", "1.2.3.4.5",
-            "..", "a..b", "*", "{ 1 }", "é", "a/b", "fe80::1%eth0;x", &long,
+            "",
+            " ",
+            "-n",
+            "a b",
+            "a\nb",
+            "a;reboot",
+            "$(id)",
+            "`id`",
+            "a'b",
+            "a\"b",
+            "10.0.0.0/33",
+            "10.0.0",
+            "1.2.3.4.5",
+            "..",
+            "a..b",
+            "*",
+            "{ 1 }",
+            "é",
+            "a/b",
+            "fe80::1%eth0;x",
+            &long,
         ] {
             assert!(matches!(all(&[bad]), Err(FaultError::Params(_))), "{bad:?}");
             assert!(read(&[], &[bad.to_owned()]).is_err(), "{bad:?}");

@@ -13,7 +13,8 @@ use crate::target::{Peer, ServerTarget};
 
 /// Functions that find the network: they go before every script that acts on one.
 const FIND: &str = include_str!("place.sh");
-const PROBE: &str = concat!(include_str!("../container.sh"), include_str!("place.sh"), include_str!("probe.sh"));
+const PROBE: &str =
+    concat!(include_str!("../container.sh"), include_str!("place.sh"), include_str!("probe.sh"));
 
 /// Names are looked up one after the other, each in at most ten seconds.
 const PROBE_MAX: Duration = Duration::from_secs(120);

@@ -133,7 +133,8 @@ pub(super) struct Rule {
 /// Returns what a firewall is told, in order: first what comes through, then what does not.
 pub(super) fn rules(cut: &Cut, exempt: &Exempt) -> Vec<Rule> {
     let chains = chains(cut);
-    let mut rules: Vec<_> = exemptions(exempt).into_iter().filter(|rule| chains.contains(&rule.chain)).collect();
+    let mut rules: Vec<_> =
+        exemptions(exempt).into_iter().filter(|rule| chains.contains(&rule.chain)).collect();
     for way in [(Direction::In, Chain::Input), (Direction::Out, Chain::Output)] {
         if chains.contains(&way.1) {
             cut_one(&mut rules, cut, way.0, way.1);
@@ -141,7 +142,8 @@ pub(super) fn rules(cut: &Cut, exempt: &Exempt) -> Vec<Rule> {
     }
     if cut.forwarded {
         for way in [Direction::In, Direction::Out] {
-            let is_meant = if way == Direction::In { cut.direction.has_in() } else { cut.direction.has_out() };
+            let is_meant =
+                if way == Direction::In { cut.direction.has_in() } else { cut.direction.has_out() };
             if is_meant {
                 cut_one(&mut rules, cut, way, Chain::Forward);
             }
@@ -168,8 +170,14 @@ fn exemptions(exempt: &Exempt) -> Vec<Rule> {
     if let Some((address, port)) = exempt.way.as_ref().and_then(way) {
         // Not this very connection: we must be able to come again.
         let (net, tcp) = (vec![IpNet::from(address)], Transport::Tcp);
-        pass(Chain::Input, vec![Match::Net(End::Source, net.clone()), Match::Port(tcp, End::Destination, vec![port])]);
-        pass(Chain::Output, vec![Match::Net(End::Destination, net), Match::Port(tcp, End::Source, vec![port])]);
+        pass(
+            Chain::Input,
+            vec![Match::Net(End::Source, net.clone()), Match::Port(tcp, End::Destination, vec![port])],
+        );
+        pass(
+            Chain::Output,
+            vec![Match::Net(End::Destination, net), Match::Port(tcp, End::Source, vec![port])],
+        );
     }
     for (inbound, outbound) in [(Chain::Input, Chain::Output), (Chain::Forward, Chain::Forward)] {
         for nets in resolvers(exempt) {
@@ -263,9 +271,8 @@ fn packets(cut: &Cut, ends: &[End]) -> Vec<Vec<Match>> {
 }
 
 fn action(verdict: Verdict, packet: &[Match]) -> Action {
-    let is_tcp = packet.iter().any(|part| {
-        matches!(part, Match::Is(Transport::Tcp) | Match::Port(Transport::Tcp, ..))
-    });
+    let is_tcp =
+        packet.iter().any(|part| matches!(part, Match::Is(Transport::Tcp) | Match::Port(Transport::Tcp, ..)));
     match verdict {
         Verdict::Drop => Action::Drop,
         Verdict::Reject if is_tcp => Action::Reset,
@@ -280,15 +287,5 @@ fn push(rules: &mut Vec<Rule>, chain: Chain, matches: &[Match], action: Action, 
     for name in &cut.asked_names {
         let matches = [matches, &[Match::Asked(name.clone())]].concat();
         rules.push(Rule { chain, matches, action });
-    }
-}
-
-impl Action {
-    /// Returns whether packets do not come through.
-    pub(super) fn cuts(self) -> bool {
-        match self {
-            Self::Pass => false,
-            Self::Drop | Self::Reset | Self::Unreachable => true,
-        }
     }
 }

@@ -1,0 +1,116 @@
+//! Slows what a host sends to a rate.
+
+use std::fmt;
+
+use chaos_core::{FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_host::Script;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::network::amount::{Rate, Wait};
+use super::network::params;
+use super::network::qdisc::{Link, Qdisc, Shape};
+use super::size::Bytes;
+use crate::host_fault::{HostFacts, HostFault};
+use crate::target::ServerTarget;
+
+/// The smallest burst: less than this is less than two packets on most links.
+const BURST_MIN: u64 = 4096;
+/// The kernel gives out what may go in ticks; in the longest of them, 10 ms, so much of the rate must fit into the burst.
+const TICKS_A_SECOND: u64 = 100;
+/// The largest burst that is taken. What fits into it is not slowed at all.
+const BURST_MAX: u64 = 64 << 20;
+/// How long a packet waits before it is dropped, in microseconds.
+const LATENCY_US: u64 = 50_000;
+
+/// Slows what a host sends: `server.network_bandwidth`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NetworkBandwidth;
+
+/// What a person writes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// What the host sends at most, in bits a second, from `64kbit` to `400gbit`: `512kbit`, `1mbit`. SSH is slowed too.
+    pub rate: Rate,
+    /// What may go at once without being slowed, at least a packet: `32KiB`. Default: 10 ms of the rate, at least 4 KiB and two
+    /// packets.
+    #[serde(default)]
+    pub burst: Option<Bytes>,
+    /// The longest that a packet waits before it is dropped, from `1ms` to `10s`. Default: `50ms`.
+    #[serde(default)]
+    pub latency: Option<Wait>,
+    /// The interface: `eth0`. Default: that of the default route.
+    #[serde(default)]
+    pub interface: Option<String>,
+}
+
+/// A slow interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step(pub Qdisc);
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl HostFault for NetworkBandwidth {
+    type Params = Params;
+    type Step = Step;
+
+    const SPEC: FaultSpec = FaultSpec {
+        name: "server.network_bandwidth",
+        target: "server",
+        summary: "slows what a host sends to a rate",
+        risk: Risk::Medium,
+        reversibility: Reversibility::Exact,
+    };
+    const OUTLIVES_REBOOT: bool = false;
+
+    async fn prepare(
+        &self,
+        _cx: &PrepareContext,
+        target: &ServerTarget,
+        given: Params,
+    ) -> Result<Vec<Step>, FaultError> {
+        let link = Link::look(target, given.interface.as_deref(), "tbf").await?;
+        let shape = Shape::Tbf {
+            rate_bits: given.rate.0,
+            burst_bytes: burst(&given, link.mtu)?,
+            latency_us: given.latency.map_or(LATENCY_US, Wait::micros),
+        };
+        Ok(vec![Step(link.queue(shape))])
+    }
+
+    fn facts(&self, step: &Step) -> HostFacts {
+        step.0.facts()
+    }
+
+    fn undo(&self, step: &Step, id: &str) -> Script {
+        step.0.undo(id)
+    }
+
+    fn inject(&self, step: &Step, id: &str) -> Script {
+        step.0.inject(id)
+    }
+
+    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
+        Some(step.0.measure(id))
+    }
+}
+
+fn burst(given: &Params, mtu: u64) -> Result<u64, FaultError> {
+    // A packet has an Ethernet header before what the MTU counts.
+    let packet = mtu + 18;
+    let tick = given.rate.0 / 8 / TICKS_A_SECOND;
+    let Some(burst) = given.burst.map(Bytes::get) else {
+        return Ok(tick.max(2 * packet).max(BURST_MIN));
+    };
+    if burst < packet || burst > BURST_MAX {
+        return Err(params(format!(
+            "let {burst} bytes go at once: a packet has up to {packet} bytes there, and {BURST_MAX} are the most"
+        )));
+    }
+    Ok(burst)
+}
