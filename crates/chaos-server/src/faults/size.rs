@@ -175,6 +175,9 @@ impl JsonSchema for Bytes {
 pub struct Percent(u8);
 
 impl Percent {
+    /// The whole.
+    pub const ALL: Self = Self(100);
+
     /// Returns this share, or nothing when it is not 1 to 100.
     pub const fn new(percent: u8) -> Option<Self> {
         match percent {

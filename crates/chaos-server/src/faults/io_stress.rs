@@ -1,0 +1,230 @@
+//! Reads and writes on a file system.
+//!
+//! Each worker has one file of a bounded size, which loses its name as soon as it is made: when the worker ends, the kernel gives
+//! the space back. Access goes past the page cache where the file system knows how; elsewhere writes are synced.
+
+use std::fmt;
+use std::time::Duration;
+
+use chaos_core::target::{NameKind, TargetName};
+use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
+use chaos_host::{HostError, Limits, Output, Script};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::size::{Bytes, show};
+use super::stress::{self, Unit};
+use crate::host_fault::{HostFacts, HostFault};
+use crate::target::ServerTarget;
+
+const LOAD: &str = include_str!("io_stress/load.sh");
+const FACTS: &str = include_str!("io_stress/facts.sh");
+const MEASURE: &str = concat!(include_str!("stress/look.sh"), include_str!("io_stress/measure.sh"));
+
+const MIB: u64 = 1 << 20;
+/// What a worker's file may have at most.
+const SIZE_MAX: u64 = 64 << 30;
+/// What of the file system always stays free: so much, or a twentieth of what is free where that is more.
+const RESERVE_MIN: u64 = 32 * MIB;
+/// The first blocks of a slow disk take a while.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// File systems in memory, by the names of `stat -f`: writing there moves nothing on a disk.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+
+/// Reads and writes on a file system: `server.io_stress`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IoStress;
+
+/// What a person writes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// How many processes read and write, 1 to 16 for each CPU of the host. Default: 2.
+    #[schemars(range(min = 1))]
+    pub workers: u32,
+    /// A directory on the file system that is meant, as an absolute path. It must not be in memory, as `/tmp` is on many hosts.
+    /// Default: `/var/tmp`.
+    pub path: String,
+    /// How large the file of each worker is, in whole MiB, at most 64 GiB. Default: 64MiB.
+    pub size: Bytes,
+    /// Which share of the passes over the file are reads, 0 to 100; the others are writes. Default: 50.
+    #[schemars(range(min = 0, max = 100))]
+    pub read_percent: u8,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { workers: 2, path: "/var/tmp".to_owned(), size: Bytes::mib(64), read_percent: 50 }
+    }
+}
+
+/// A load to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// How many workers.
+    pub workers: u32,
+    /// Where, without links.
+    pub path: String,
+    /// MiB of each worker's file.
+    pub mib_each: u64,
+    /// Which share of the passes are reads.
+    pub read_percent: u8,
+    /// When the unit ends by itself.
+    pub seconds: u64,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (size, path, times) = (show(self.mib_each * MIB), &self.path, self.workers);
+        write!(
+            f,
+            "read ({}%) and write {size} in `{path}` over and over, {times} times at once",
+            self.read_percent
+        )
+    }
+}
+
+impl HostFault for IoStress {
+    type Params = Params;
+    type Step = Step;
+
+    const SPEC: FaultSpec = FaultSpec {
+        name: "server.io_stress",
+        target: "server",
+        summary: "reads and writes on a file system",
+        risk: Risk::Medium,
+        reversibility: Reversibility::Exact,
+    };
+    const OUTLIVES_REBOOT: bool = false;
+
+    async fn prepare(
+        &self,
+        cx: &PrepareContext,
+        target: &ServerTarget,
+        params: Params,
+    ) -> Result<Vec<Step>, FaultError> {
+        check(&params)?;
+        let room = stress::room(target).await?;
+        stress::check_workers(params.workers, &room)?;
+        target.require(&["dd", "stat"])?;
+        let (path, free) = place(target, &params.path).await?;
+        let mib_each = params.size.get().div_ceil(MIB);
+        check_space(&path, mib_each * MIB * u64::from(params.workers), free)?;
+        let seconds = stress::seconds(cx, target);
+        let (workers, read_percent) = (params.workers, params.read_percent);
+        Ok(vec![Step { workers, path, mib_each, read_percent, seconds }])
+    }
+
+    fn facts(&self, step: &Step) -> HostFacts {
+        let mut facts = stress::facts("io");
+        facts.names.push(TargetName::new(NameKind::Path, &step.path));
+        facts
+    }
+
+    fn undo(&self, step: &Step, id: &str) -> Script {
+        let place = step.path.trim_end_matches('/');
+        stress::stop(id, (1..=step.workers).map(|number| format!("{place}/{id}-load-{number}")))
+    }
+
+    fn inject(&self, step: &Step, id: &str) -> Script {
+        let numbers = [step.mib_each, step.read_percent.into()].map(|number| number.to_string());
+        let words = [step.workers.to_string(), step.path.clone(), id.to_owned()];
+        let unit = Unit::shell(LOAD, words.into_iter().chain(numbers));
+        unit.start(stress::START, id, step.seconds)
+    }
+
+    async fn settle(
+        &self,
+        cx: &StepContext,
+        target: &ServerTarget,
+        step: &Step,
+        id: &str,
+        _output: Output,
+    ) -> Result<Effect, FaultError> {
+        stress::settled(cx, target, &step.look(id), SETTLED_WITHIN).await
+    }
+
+    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
+        Some(step.look(id))
+    }
+}
+
+impl Step {
+    fn look(&self, id: &str) -> Script {
+        Script::new(MEASURE).set("id", id).set("workers", self.workers.to_string())
+    }
+}
+
+fn check(params: &Params) -> Result<(), FaultError> {
+    let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
+    match params {
+        _ if !params.path.starts_with('/') || params.path.contains('\0') => {
+            refuse(format!("use `{}` as `path`", params.path), "write an absolute path")
+        }
+        _ if params.read_percent > 100 => {
+            refuse(format!("read in {}% of the passes", params.read_percent), "`read_percent` is 0 to 100")
+        }
+        _ if params.size.get() > SIZE_MAX => {
+            refuse(format!("use files of {}", params.size), "`size` is at most 64GiB")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_space(path: &str, wanted: u64, free: u64) -> Result<(), FaultError> {
+    let reserve = RESERVE_MIN.max(free / 20);
+    if wanted.saturating_add(reserve) <= free {
+        return Ok(());
+    }
+    let (wanted, reserve, free) = (show(wanted), show(reserve), show(free));
+    let what = format!("write {wanted} in `{path}` and leave {reserve}: {free} are free");
+    Err(FaultError::Preflight(Failure::new(what).hint("ask for a smaller `size` or fewer `workers`")))
+}
+
+/// Returns the path without links, and how many bytes are free there.
+async fn place(target: &ServerTarget, path: &str) -> Result<(String, u64), FaultError> {
+    let what = format!("read and write in `{path}`");
+    let script = Script::new(FACTS).set("path", path);
+    let output =
+        target.host().must(&what, &script, Limits::default()).await.map_err(|error| match error {
+            HostError::Failed { what, said, .. } => FaultError::Preflight(Failure::new(what).source(said)),
+            error => error.into(),
+        })?;
+    let fields = output.fields();
+    let [Some(real), Some(kind), Some(free)] = fields.as_slice() else {
+        return Err(FaultError::Preflight(Failure::new(what).source("its true path is not UTF-8")));
+    };
+    if IN_MEMORY.contains(&kind.as_str()) {
+        let hint = "name a directory on a disk in `path`";
+        return Err(FaultError::Preflight(
+            Failure::new(format!("{what}, which is in memory ({kind})")).hint(hint),
+        ));
+    }
+    let mut numbers = free.split(' ').map(|word| word.parse::<u64>().unwrap_or(0));
+    let free = numbers.next().unwrap_or(0).saturating_mul(numbers.next().unwrap_or(0));
+    // What ends with a line break would have lost it; a point behind it keeps it.
+    Ok((real.strip_suffix("\n.").unwrap_or(real).to_owned(), free))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_space_always_stays() {
+        assert!(check_space("/x", 100 * MIB, 140 * MIB).is_ok());
+        assert!(check_space("/x", 100 * MIB, 131 * MIB).is_err());
+        assert!(check_space("/x", 97 << 30, 100 << 30).is_err());
+        assert!(check_space("/x", u64::MAX, 100 << 30).is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let params = Params::default;
+        assert!(check(&params()).is_ok());
+        assert!(check(&Params { path: "tmp".to_owned(), ..params() }).is_err());
+        assert!(check(&Params { path: "-o /tmp".to_owned(), ..params() }).is_err());
+        assert!(check(&Params { read_percent: 101, ..params() }).is_err());
+        assert!(check(&Params { size: Bytes::new(SIZE_MAX + 1).unwrap(), ..params() }).is_err());
+    }
+}
