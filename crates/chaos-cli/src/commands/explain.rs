@@ -137,8 +137,9 @@ fn follow<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
 fn example(name: &str, schema: &Value) -> String {
     let mut lines = format!("  skills:\n    - skill_name: {name}\n");
     let properties = schema["properties"].as_object().into_iter().flatten();
-    let examples: Vec<&str> =
-        properties.filter_map(|(_, property)| example_of(property["description"].as_str()?)).collect();
+    let examples: Vec<String> = properties
+        .filter_map(|(name, property)| example_of(name, property["description"].as_str()?))
+        .collect();
     if !examples.is_empty() {
         lines.push_str("      params:\n");
     }
@@ -148,9 +149,12 @@ fn example(name: &str, schema: &Value) -> String {
     lines
 }
 
-fn example_of(description: &str) -> Option<&str> {
+/// An example is the value alone, or the whole line with the name of the parameter.
+fn example_of(name: &str, description: &str) -> Option<String> {
     let (_, rest) = description.split_once("Example: `")?;
-    rest.split_once('`').map(|(example, _)| example)
+    let (example, _) = rest.split_once('`')?;
+    let is_line = example.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    Some(if is_line { example.to_owned() } else { format!("{name}: {example}") })
 }
 
 fn risk_words(risk: Risk) -> &'static str {

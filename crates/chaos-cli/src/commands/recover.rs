@@ -1,9 +1,16 @@
 //! `chaos recover`: undoes what dead runs have left.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use chaos_core::record::Undoer;
 use chaos_core::{ExitCode, RecordBody, RunId, StepId, StepState};
+use chaos_engine::events::Silent;
 use chaos_engine::journal::read;
-use chaos_engine::{Engine, EngineEvent, EngineOptions, EventSink, RecoverOptions, RecoverOutcome};
+use chaos_engine::{
+    Engine, EngineError, EngineEvent, EngineOptions, EventSink, RecoverOptions, RecoverOutcome, StateDir,
+};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::history;
@@ -26,34 +33,60 @@ pub fn run(arguments: &RecoverArguments, global: &Global, output: &Output) -> Re
         accept_conflicts: arguments.accept_conflicts,
         abandon: arguments.abandon,
     };
-    let events = progress::watcher(output.is_stderr_colored);
-    let engine = super::engine(state, events.clone(), EngineOptions::default());
+    let recovery = Recovery { state: &state, options, colored: output.is_stderr_colored };
+    let engine = super::engine(state.clone(), Arc::new(Silent), EngineOptions::default());
     let mut recovered = Recovered::default();
-    let runs = match named {
-        Some(run) => vec![run],
+    let chains = match named {
+        Some(run) => vec![vec![run]],
         None => dead_runs(&engine, &mut recovered.errors)?,
     };
+    let is_alone = chains.iter().map(Vec::len).sum::<usize>() == 1;
     super::block_on(async {
         signals::outlast_first_signal()
             .map_err(|error| CliError::new(Code::Defect, "listen for signals").because(&error))?;
-        for run in runs {
-            teach(&engine, &run, &*events);
-            match engine.recover(&run, &options).await {
+        // One run in trouble must not delay the others.
+        let recovering = chains.iter().map(|runs| recovery.recover(runs, is_alone));
+        for result in join_all(recovering).await.into_iter().flatten() {
+            match result {
                 Ok(outcome) => recovered.outcomes.push(outcome),
                 // One run that cannot be recovered must not keep the others from it.
                 Err(error) => recovered.errors.push(CliError::from(error)),
             }
         }
+        recovered.outcomes.sort_by(|one, other| one.run.cmp(&other.run));
         recovered.tell(&engine, output)
     })
+}
+
+/// How runs are recovered.
+struct Recovery<'a> {
+    state: &'a StateDir,
+    options: RecoverOptions,
+    colored: bool,
+}
+
+impl Recovery<'_> {
+    /// Recovers runs one after the other.
+    async fn recover(&self, runs: &[RunId], is_alone: bool) -> Vec<Result<RecoverOutcome, EngineError>> {
+        let mut results = Vec::new();
+        for run in runs {
+            let prefix = if is_alone { String::new() } else { format!("run {run}: ") };
+            let events = progress::watcher_of(&prefix, self.colored);
+            let engine = super::engine(self.state.clone(), events.clone(), EngineOptions::default());
+            teach(&engine, run, &*events);
+            results.push(engine.recover(run, &self.options).await);
+        }
+        results
+    }
 }
 
 fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, CliError> {
     std::path::absolute(path).map_err(|error| CliError::file("find", path, &error))
 }
 
-/// A run that lives undoes itself. One that is being undone is waited for.
-fn dead_runs(engine: &Engine, errors: &mut Vec<CliError>) -> Result<Vec<RunId>, CliError> {
+/// Returns the dead runs, those that have left something on the same system in one chain. A run that lives undoes itself. One
+/// that is being undone is waited for.
+fn dead_runs(engine: &Engine, errors: &mut Vec<CliError>) -> Result<Vec<Vec<RunId>>, CliError> {
     let survey = engine.survey()?;
     errors.extend(survey.unreadable.into_iter().map(CliError::from));
     let mut dead = Vec::new();
@@ -62,10 +95,32 @@ fn dead_runs(engine: &Engine, errors: &mut Vec<CliError>) -> Result<Vec<RunId>, 
             Some(owner) if owner.role == Undoer::Run => {
                 progress::say(&format!("run {} is alive as process {}", unresolved.run, owner.pid));
             }
-            _ => dead.push(unresolved.run),
+            _ => {
+                let systems =
+                    unresolved.state.open_steps().map(|step| step.target.identity.fingerprint.clone());
+                dead.push((unresolved.run, systems.collect()));
+            }
         }
     }
-    Ok(dead)
+    Ok(chains(dead))
+}
+
+/// Joins runs that share a system, each chain with its newest run first: what was done last is undone first.
+fn chains(dead: Vec<(RunId, HashSet<String>)>) -> Vec<Vec<RunId>> {
+    let mut chains: Vec<(Vec<RunId>, HashSet<String>)> = Vec::new();
+    for (run, mut systems) in dead.into_iter().rev() {
+        let (joined, others) = chains.into_iter().partition(|(_, known)| !known.is_disjoint(&systems));
+        chains = others;
+        let joined: Vec<(Vec<RunId>, HashSet<String>)> = joined;
+        let mut runs = Vec::new();
+        for (earlier, known) in joined {
+            runs.extend(earlier);
+            systems.extend(known);
+        }
+        runs.push(run);
+        chains.push((runs, systems));
+    }
+    chains.into_iter().map(|(runs, _)| runs).collect()
 }
 
 /// Tells the live view the names that stand in the journal.
@@ -158,4 +213,22 @@ fn object(outcome: &RecoverOutcome) -> Value {
     let object = |(step, state): &(StepId, StepState)| json!({"id": step, "state": state, "already_undone": outcome.by_target.contains(step)});
     let steps: Vec<Value> = outcome.steps.iter().map(object).collect();
     json!({"run_id": outcome.run, "exit_code": outcome.exit.code(), "steps": steps})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_share_a_system_wait_for_each_other_newest_first() {
+        let run = |number: u32| -> RunId { format!("20261121-08451{number}-k3vq").parse().unwrap() };
+        let left = |number, systems: &[&str]| {
+            (run(number), systems.iter().map(|system| (*system).to_owned()).collect::<HashSet<_>>())
+        };
+        let dead =
+            vec![left(1, &["a"]), left(2, &["b"]), left(3, &["c"]), left(4, &["a", "c"]), left(5, &[])];
+        let mut found = chains(dead);
+        found.sort();
+        assert_eq!(found, [vec![run(2)], vec![run(4), run(3), run(1)], vec![run(5)]]);
+    }
 }

@@ -30,7 +30,7 @@ fn an_unknown_target_is_an_error_with_suggestions() {
     assert_eq!(said.stdout, "");
     expect![[r#"
         error[CH0103]: failed to list the faults: unknown target `databse`
-          hint: did you mean `database`? Known targets: `database`
+          hint: did you mean `database`? Known targets: `database`, `server`
           more: `chaos explain CH0103`
     "#]]
     .assert_eq(&said.stderr);
@@ -43,8 +43,11 @@ fn a_kind_of_target_without_faults_says_so() {
     said.assert_code(0);
     assert_eq!(said.stdout, "");
     assert!(said.stderr.contains("no faults for target `k8s` yet"), "{}", said.stderr);
-    let said = user.types(&["list-skills", "--target", "srv", "--output", "json"]);
+    let said = user.types(&["list-skills", "--target", "kubernetes", "--output", "json"]);
     assert_eq!(said.json(), serde_json::json!([]));
+    let servers = user.types(&["list-skills", "--target", "srv", "--output", "json"]).json();
+    let of_servers = |fault: &serde_json::Value| fault["target"] == "server";
+    assert!(servers.as_array().is_some_and(|faults| !faults.is_empty() && faults.iter().all(of_servers)));
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn every_fault_has_a_page_that_documents_each_parameter() {
         let name = skill["name"].as_str().unwrap();
         let page = user.types(&["explain", name]);
         page.assert_code(0);
-        for (param, property) in skill["params"]["properties"].as_object().unwrap() {
+        for (param, property) in skill["params"]["properties"].as_object().into_iter().flatten() {
             let described = property["description"].as_str().unwrap_or_default();
             assert!(!described.is_empty(), "{name}: {param} is not documented");
             assert!(page.stdout.contains(&format!("  {param} (")), "{name}: {param}\n{}", page.stdout);
@@ -69,12 +72,14 @@ fn the_example_on_the_page_of_a_fault_is_valid() {
     for skill in user.types(&["list-skills", "--output", "json"]).json().as_array().unwrap() {
         let page = user.types(&["explain", skill["name"].as_str().unwrap()]).stdout;
         let (_, example) = page.split_once("\nExample\n").unwrap();
-        let text = format!(
-            "experiments:\n- name: example\n  target: database\n  target_config: {{connection_url: \
-             'sqlite://shop.db', db_type: sqlite}}\n  duration: 1s\n{example}"
-        );
+        let target = match skill["target"].as_str().unwrap() {
+            "server" => "server\n  target_config: {hosts: [{host: web-1.example.com}]}",
+            _ => "database\n  target_config: {connection_url: 'sqlite://shop.db', db_type: sqlite}",
+        };
+        let text = format!("experiments:\n- name: example\n  target: {target}\n  duration: 1s\n{example}");
         let file = user.write("example.yaml", text);
-        user.types(&["validate", &file]).assert_code(0);
+        let said = user.types(&["validate", &file]);
+        assert_eq!(said.code, Some(0), "{}\n{}", page, said.stderr);
     }
 }
 

@@ -33,9 +33,10 @@ struct State {
 }
 
 impl Bars {
-    /// Shows a run among these bars.
-    pub fn new(bars: MultiProgress, colored: bool) -> Self {
-        Self { bars, colored, state: Mutex::new(State::default()) }
+    /// Shows a run among these bars; every line of it begins with `prefix`.
+    pub fn new(bars: MultiProgress, colored: bool, prefix: &str) -> Self {
+        let state = State { story: Story::with_prefix(prefix), ..State::default() };
+        Self { bars, colored, state: Mutex::new(state) }
     }
 
     fn recorded(&self, state: &mut State, body: &RecordBody) {
@@ -88,7 +89,7 @@ impl Bars {
     }
 
     fn progress(&self, state: &mut State, step: StepId, unit: &str, done: u64, total: u64) {
-        let name = state.story.step(step);
+        let name = state.story.titled(step);
         let Some(bar) = self.step(state, step) else { return };
         // The undo counts from zero again; so must the rate.
         if bar.length() != Some(total) || done < bar.position() {

@@ -32,6 +32,13 @@ struct Pace {
     done: u64,
 }
 
+impl Lines {
+    /// Tells a run whose every line begins with `prefix`.
+    pub fn new(prefix: &str) -> Self {
+        Self { state: Mutex::new(State { story: Story::with_prefix(prefix), ..State::default() }) }
+    }
+}
+
 impl EventSink for Lines {
     fn event(&self, event: EngineEvent<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +78,7 @@ impl State {
         let rate = done as f64 / now.duration_since(pace.began).as_secs_f64();
         let left = total.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
         let left = if left < 86_400.0 { format!(", {left:.0} s left") } else { String::new() };
-        Some(format!("{}: {done} of {total} {unit}, {rate:.0} {unit}/s{left}", self.story.step(step)))
+        Some(format!("{}: {done} of {total} {unit}, {rate:.0} {unit}/s{left}", self.story.titled(step)))
     }
 }
 

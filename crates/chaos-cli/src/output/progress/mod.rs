@@ -15,9 +15,14 @@ static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
 /// Returns what shows a run on this stderr.
 pub fn watcher(colored: bool) -> Arc<dyn EventSink> {
+    watcher_of("", colored)
+}
+
+/// Returns what shows one of several runs on this stderr; every line of it begins with `prefix`.
+pub fn watcher_of(prefix: &str, colored: bool) -> Arc<dyn EventSink> {
     match io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
-        true => Arc::new(bars::Bars::new(BARS.get_or_init(MultiProgress::new).clone(), colored)),
-        false => Arc::new(lines::Lines::default()),
+        true => Arc::new(bars::Bars::new(BARS.get_or_init(MultiProgress::new).clone(), colored, prefix)),
+        false => Arc::new(lines::Lines::new(prefix)),
     }
 }
 

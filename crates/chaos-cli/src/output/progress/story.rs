@@ -8,6 +8,8 @@ use chaos_engine::report::{duration_words, effect_words, plain};
 /// Remembers names, so that later events can be told with them.
 #[derive(Debug, Default)]
 pub struct Story {
+    /// What every line begins with, where several runs are told at once.
+    prefix: String,
     experiments: Vec<Chapter>,
     steps: HashMap<StepId, String>,
 }
@@ -21,8 +23,23 @@ struct Chapter {
 }
 
 impl Story {
+    /// Tells a run whose every line begins with `prefix`.
+    pub fn with_prefix(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..Self::default() }
+    }
+
     /// Returns the line for one thing that happened; `None` for what only the journal cares about.
     pub fn line(&mut self, body: &RecordBody) -> Option<String> {
+        let words = self.words(body)?;
+        Some(format!("{}{words}", self.prefix))
+    }
+
+    /// Returns how a line about a step begins.
+    pub fn titled(&self, step: StepId) -> String {
+        format!("{}{}", self.prefix, self.step(step))
+    }
+
+    fn words(&mut self, body: &RecordBody) -> Option<String> {
         match body {
             RecordBody::Planned { plan } => {
                 self.learn(plan);
@@ -84,7 +101,7 @@ impl Story {
     }
 
     /// Returns how a step is called: `step 1 (db.insert_load)`.
-    pub fn step(&self, step: StepId) -> String {
+    fn step(&self, step: StepId) -> String {
         match self.steps.get(&step) {
             Some(fault) => format!("step {step} ({fault})"),
             None => format!("step {step}"),
