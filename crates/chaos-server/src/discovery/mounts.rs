@@ -70,7 +70,7 @@ pub struct Mount {
 /// How much room is on a file system. Available is what is there for others than root.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Room {
-    /// All bytes.
+    /// All bytes that others than root could use, were it empty.
     pub size: u64,
     /// Bytes that are available.
     pub available: u64,
@@ -179,11 +179,12 @@ fn not_utf8(path: &str) -> FaultError {
     FaultError::Preflight(Failure::new(what))
 }
 
-/// Reads what `stat -f` says: the size of a block, all blocks, available ones, all inodes, free ones.
+/// Reads what `stat -f` says: the size of a block, all blocks, free ones, available ones, all inodes, free ones.
 fn room(text: &[u8]) -> Option<Room> {
     match numbers(text).as_slice() {
-        [block, size, available, inodes, inodes_free] => Some(Room {
-            size: block * size,
+        // What is free and not available is kept for root; `df` does not count it as a part of the whole either.
+        [block, size, free, available, inodes, inodes_free] => Some(Room {
+            size: block * (size - size.min(&free.saturating_sub(*available))),
             available: block * available,
             inodes: *inodes,
             inodes_free: *inodes_free,

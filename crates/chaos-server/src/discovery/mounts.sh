@@ -1,5 +1,5 @@
 # The mounts of a host, and how much room is on them. In: path, which may be empty: then all; otherwise where that path is.
-room() { stat -f -c '%S %b %a %c %d' "$1" 2>/dev/null; }
+room() { stat -f -c '%S %b %f %a %c %d' "$1" 2>/dev/null; }
 field "$(cat /proc/self/mountinfo)"
 field "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p; s/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
 if [ -n "$path" ]; then

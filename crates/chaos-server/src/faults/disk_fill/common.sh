@@ -1,0 +1,36 @@
+# In: id kind (unit or process) bytes; started, where the process is known already
+unit=$id-fill.service
+# Processes are known by a mark of ours in their environment, which no other process can have by chance.
+marked() {
+    for each in /proc/[0-9]*; do
+        { tr '\0' '\n' <"$each/environ" | grep -qxF "fill_mark=$id"; } 2>/dev/null && echo "${each#/proc/}"
+    done
+}
+filler() {
+    case $kind in
+        unit) pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" = 0 ] || echo "$pid" ;;
+        process) for pid in ${started:-$(marked)}; do [ -e "/proc/$pid/fd/8" ] && echo "$pid" && return; done ;;
+    esac
+}
+# taken: the size of the file that the filler holds, and the bytes that it takes.
+taken() {
+    pid=$(filler); [ -n "$pid" ] || return 1
+    set -- $(stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null)
+    [ $# = 2 ] || { set -- 0 0; [ -d "/proc/$pid" ] || return 1; }
+    size=$1; blocks=$(($2 * 512))
+}
+is_full() { [ "$size" = "$bytes" ] && [ "$blocks" -ge "$((bytes / 100 * 95))" ]; }
+available() { set -- $(stat -f -c '%a %S' "$dir"); echo $(($1 * $2)); }
+# ended: why there is no filler any more, and the end of this script.
+ended() {
+    code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
+    [ "$kind" = unit ] || code=${1:-}
+    case $code in
+        81) fail 65 "the directory $dir is not the one that was planned any more" ;;
+        82|1|2) fail 69 "no file can be made in $dir" ;;
+        83) fail 69 "there is not enough room any more in $dir without touching the reserve" ;;
+        84) fail 69 "the file system of $dir cannot reserve space (fallocate is not supported)" ;;
+        85) fail 69 "the space in $dir cannot be reserved" ;;
+        *) fail 69 "what held the space in $dir has ended" ;;
+    esac
+}

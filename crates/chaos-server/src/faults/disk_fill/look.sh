@@ -1,0 +1,6 @@
+# Tells how much is taken. In: those of common.sh, dir
+taken || ended
+tell taken "$blocks"
+tell size "$size"
+tell available_now "$(available)"
+is_full || exit 75

@@ -1,0 +1,98 @@
+//! What may be taken of a file system: the checks that all faults share which fill one.
+
+use chaos_core::{Claim, Failure, FaultError};
+
+use super::size::show;
+use crate::discovery::mounts::{self, Mount, Place, holder};
+use crate::target::ServerTarget;
+
+/// Directories that the host, and our own undo, need room in. A mount that holds one of them is never filled up.
+const NEEDED: [&str; 5] = ["/", "/run", "/var/lib", "/etc", "/var/log"];
+/// Room that stays on such a mount whatever is asked for.
+pub(super) const NEEDED_FREE: u64 = 64 << 20;
+/// Inodes that stay on such a mount whatever is asked for.
+pub(super) const NEEDED_INODES: u64 = 1_000;
+/// Memory that stays on the host when a file system in memory is filled, unless a twentieth is more.
+const MEMORY_FREE_MIN: u64 = 256 << 20;
+
+/// Finds the directory and refuses a file system that cannot be filled and emptied again with certainty.
+pub(super) async fn place(target: &ServerTarget, path: &str) -> Result<Place, FaultError> {
+    if let Some(container) = target.container() {
+        let what = format!("fill a file system of the container `{}`", container.name);
+        let hint = "this fault acts on hosts; leave out `container`";
+        return Err(FaultError::Preflight(Failure::new(what).hint(hint)));
+    }
+    check_path(path)?;
+    target.require(&["stat"])?;
+    let place = mounts::place(target.host(), path).await?;
+    match refusal(&place.mount) {
+        Some(why) => Err(refuse(&place, why)),
+        None => Ok(place),
+    }
+}
+
+fn check_path(path: &str) -> Result<(), FaultError> {
+    let why = if !path.starts_with('/') {
+        "it does not begin with `/`"
+    } else if path.contains('\0') {
+        "it holds a zero byte"
+    } else {
+        return Ok(());
+    };
+    let failure = Failure::new(format!("use `{path}` as `target_mount`")).source(why);
+    Err(FaultError::Params(failure.hint("write an absolute path, such as `/tmp`")))
+}
+
+fn refusal(mount: &Mount) -> Option<&'static str> {
+    if mount.is_read_only() {
+        return Some("it is mounted read-only");
+    }
+    if mount.is_remote() {
+        return Some("it is not on the host itself, so others would be hit too");
+    }
+    if mount.is_pseudo() {
+        return Some("it is a part of the kernel and holds no files");
+    }
+    match mount.kind.as_str() {
+        "overlay" | "overlayfs" | "aufs" | "unionfs" => {
+            Some("it is made of others; name the mount that is below it")
+        }
+        "squashfs" | "iso9660" | "erofs" | "cramfs" => Some("nothing can be written to it"),
+        "ramfs" => Some("it has no size and would take all memory"),
+        _ => None,
+    }
+}
+
+/// Refuses to fill a place, and says which mount it is on.
+pub(super) fn refuse(place: &Place, why: impl Into<String>) -> FaultError {
+    let what = format!("fill `{}` ({}, mounted at `{}`)", place.real, place.mount.kind, place.mount.point);
+    FaultError::Preflight(Failure::new(what).source(why.into()))
+}
+
+/// Returns whether the host, or our undo, needs room on this mount.
+pub(super) fn is_needed(place: &Place) -> bool {
+    let same =
+        |path: &&str| holder(&place.mounts, path).is_some_and(|mount| mount.device == place.mount.device);
+    NEEDED.iter().any(|path| same(&path))
+}
+
+/// Refuses to take so much memory that the host would start to kill processes.
+pub(super) fn check_memory(place: &Place, bytes: u64) -> Result<(), FaultError> {
+    let keep = MEMORY_FREE_MIN.max(place.memory / 20);
+    let left = place.memory_available.saturating_sub(keep);
+    if !place.mount.is_memory() || bytes <= left {
+        return Ok(());
+    }
+    let why = format!(
+        "it is in memory: {} of the {} that are available there, and {} must stay",
+        show(bytes),
+        show(place.memory_available),
+        show(keep)
+    );
+    Err(refuse(place, why))
+}
+
+/// What a step that fills a mount claims of it: two of them would each count on the same room.
+pub(super) fn claim(mount: &str, what: &str) -> Claim {
+    Claim { resource: format!("{what} of mount {mount}"), access: chaos_core::Access::BlockWrites }
+}
