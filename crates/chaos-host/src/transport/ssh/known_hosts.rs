@@ -6,3 +6,6 @@ mod write;
 
 pub(crate) use entry::matches;
 pub(crate) use judge::{Judge, Trusted};
+
+#[cfg(test)]
+mod tests;
