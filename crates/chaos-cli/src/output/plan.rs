@@ -120,9 +120,10 @@ pub fn render(plan: &Plan) -> String {
     for experiment in &plan.experiments {
         let side = if experiment.parallel { ", side by side" } else { "" };
         let _ = writeln!(text, "\nExperiment {}", plain(&experiment.name));
+        let is_alone = experiment.targets.len() == 1;
         for target in &experiment.targets {
             let identity = &target.identity;
-            let name = if is_alone(target) { String::new() } else { format!("{}: ", plain(&target.title())) };
+            let name = if is_alone { String::new() } else { format!("{}: ", plain(&target.title())) };
             let _ =
                 writeln!(text, "  Target  {name}{}, {}", plain(&identity.product), plain(&identity.label));
         }
@@ -137,7 +138,7 @@ pub fn render(plan: &Plan) -> String {
             let _ = writeln!(text, "  No steps: the faults found nothing to do.");
         }
         for step in &experiment.steps {
-            let on = experiment.target_of(step).filter(|target| !is_alone(target));
+            let on = experiment.target_of(step).filter(|_| !is_alone);
             let on = on.map(|target| format!(" on {}", plain(&target.title()))).unwrap_or_default();
             let _ = writeln!(text, "  {:>3}  {}{on}: {}", step.id, plain(&step.fault), plain(&step.summary));
             let _ = writeln!(text, "       undo:       {}", plain(&step.facts.undo));
@@ -147,10 +148,6 @@ pub fn render(plan: &Plan) -> String {
     }
     text.push_str("\nDry run: nothing was changed.\n");
     text
-}
-
-fn is_alone(target: &TargetRef) -> bool {
-    target.name.is_empty() && target.member.is_empty()
 }
 
 /// Returns what ends a fault when we never come back.

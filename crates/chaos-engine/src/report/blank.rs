@@ -8,25 +8,25 @@ pub(super) fn describe(experiment: &mut ExperimentReport, planned: &ExperimentPl
     experiment.name = planned.name.clone();
     experiment.parallel = planned.parallel;
     experiment.hold_ms = Some(u64::try_from(planned.hold.as_millis()).unwrap_or(u64::MAX));
-    experiment.targets = planned.targets.iter().map(target_report).collect();
+    experiment.targets =
+        planned.targets.iter().map(|target| target_report(target, planned.targets.len())).collect();
     experiment.target = experiment.targets.first().cloned();
     experiment.skipped = planned.skipped.clone();
     experiment.notes = planned.notes.clone();
 }
 
-fn target_report(target: &TargetRef) -> TargetReport {
+fn target_report(target: &TargetRef, count: usize) -> TargetReport {
     TargetReport {
         kind: target.kind.clone(),
         product: target.identity.product.clone(),
         label: target.identity.label.clone(),
-        name: title(target),
+        name: title(target, count),
     }
 }
 
 /// What tells a target from the others of its experiment; nothing where it is alone.
-fn title(target: &TargetRef) -> Option<String> {
-    let is_alone = target.name.is_empty() && target.member.is_empty();
-    (!is_alone).then(|| target.title())
+fn title(target: &TargetRef, count: usize) -> Option<String> {
+    (count > 1).then(|| target.title())
 }
 
 pub(super) fn unknown_experiment(number: usize) -> ExperimentReport {
@@ -48,11 +48,12 @@ pub(super) fn unknown_experiment(number: usize) -> ExperimentReport {
     }
 }
 
-pub(super) fn planned_step(planned: &PlannedStep, target: &TargetRef) -> StepReport {
+/// `count` is how many targets its experiment has.
+pub(super) fn planned_step(planned: &PlannedStep, target: &TargetRef, count: usize) -> StepReport {
     StepReport {
         fault: planned.fault.clone(),
         target: target.identity.label.clone(),
-        target_name: title(target),
+        target_name: title(target, count),
         summary: planned.summary.clone(),
         undo: planned.facts.undo.clone(),
         rope: Some(planned.facts.rope),

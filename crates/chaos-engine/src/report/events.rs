@@ -65,18 +65,17 @@ fn describe(report: &RunReport, body: &RecordBody) -> (&'static str, Subject, St
         | R::RevertFailed { .. }
         | R::Stuck { .. }
         | R::Disarmed { .. }
-        | R::Accepted { .. } => describe_step(body),
+        | R::Accepted { .. } => describe_step(report, body),
     }
 }
 
-fn describe_step(body: &RecordBody) -> (&'static str, Subject, String) {
+fn describe_step(report: &RunReport, body: &RecordBody) -> (&'static str, Subject, String) {
     use RecordBody as R;
     let (kind, step, text) = match body {
-        R::Intended { planned, target, .. } => {
-            let on = match target.name.is_empty() && target.member.is_empty() {
-                true => String::new(),
-                false => format!(" on {}", target.title()),
-            };
+        R::Intended { planned, .. } => {
+            let step = report.steps().find(|step| step.id == planned.id.0);
+            let name = step.and_then(|step| step.target_name.as_ref());
+            let on = name.map(|name| format!(" on {name}")).unwrap_or_default();
             ("intended", planned.id, format!("{}{on}: about to {}", planned.fault, planned.summary))
         }
         R::Armed { step } => ("armed", *step, "armed".to_owned()),

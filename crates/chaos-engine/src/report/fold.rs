@@ -104,7 +104,9 @@ impl Folding {
                 self.take_rollback(at, *experiment, *by, reason);
             }
             RecordBody::Intended { experiment, target, planned } => {
-                let step = self.place_step(*experiment, planned, target);
+                // Where the plan is lost, nobody knows how many targets there are.
+                let count = self.report.experiments.get(*experiment).map_or(0, |one| one.targets.len());
+                let step = self.place_step(*experiment, planned, target, count);
                 advance(step, StepEvent::Intend);
                 step.intended_at = Some(at);
             }
@@ -172,7 +174,7 @@ impl Folding {
             describe(self.experiment(place), planned);
             for step in &planned.steps {
                 if let Some(target) = planned.target_of(step) {
-                    self.place_step(place, step, target);
+                    self.place_step(place, step, target, planned.targets.len());
                 }
             }
         }
@@ -217,8 +219,9 @@ impl Folding {
         experiment: usize,
         planned: &PlannedStep,
         target: &TargetRef,
+        count: usize,
     ) -> &mut StepReport {
-        self.step_or(planned.id, experiment, || planned_step(planned, target))
+        self.step_or(planned.id, experiment, || planned_step(planned, target, count))
     }
 
     /// Returns the step of this number, made up where plan and intent are missing.

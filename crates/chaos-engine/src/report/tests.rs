@@ -367,3 +367,32 @@ fn a_history_entry_counts_what_was_verified() {
     let entry = HistoryEntry::new(run, &fold(&samples::stuck()));
     assert_eq!((entry.steps, entry.verified, entry.open), (2, 1, 1));
 }
+
+#[test]
+fn every_form_names_the_target_of_each_step_and_tells_who_was_left_out() {
+    let mut records = samples::completed();
+    for record in &mut records {
+        if let RecordBody::Planned { plan } = &mut record.body {
+            let experiment = &mut plan.experiments[0];
+            experiment.targets[0].name = "web".to_owned();
+            let mut other = experiment.targets[0].clone();
+            experiment.targets[0].member = "host-1".to_owned();
+            other.member = "host-2".to_owned();
+            experiment.targets.push(other);
+            experiment.steps[1].target = 1;
+            experiment.skipped = vec!["web: host-3: connect to `host-3`".to_owned()];
+        }
+    }
+    let report = fold(&records);
+    for format in Format::ALL {
+        let text = format.render(&report).unwrap();
+        for wanted in ["web/host-1", "web/host-2", "web: host-3: connect to"] {
+            // Markdown and HTML write some signs in their own way.
+            let plain = text.replace("&#x2f;", "/");
+            assert!(plain.contains(wanted), "{}: {wanted} is not in {text}", format.name());
+        }
+    }
+    let steps: Vec<String> = report.steps().map(super::model::StepReport::what).collect();
+    let expected = ["web/host-1: insert 1000 rows into public.users", "web/host-2: set work_mem to 4MB"];
+    assert_eq!(steps, expected);
+}
