@@ -158,3 +158,6 @@ pub(crate) fn lines<'a>(bytes: &'a [u8], key: &str) -> impl Iterator<Item = &'a 
     let prefix = format!("{key}=");
     text.lines().filter_map(move |line| line.strip_prefix(&prefix))
 }
+
+#[cfg(test)]
+mod tests;
