@@ -112,7 +112,11 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
         "tool" => facts.tools.push(text),
         "run_free_kib" => facts.run_free_kib = text.parse().unwrap_or(0),
         "lasting_writable" => facts.is_lasting_writable = text == "1",
-        "own_cgroup" => facts.own_units = units_of(&text),
+        "own_cgroup" => {
+            let new = units_of(&text).into_iter().filter(|unit| !facts.own_units.contains(unit));
+            let new: Vec<_> = new.collect();
+            facts.own_units.extend(new);
+        }
         "ssh_connection" => facts.peer = peer(&text),
         _ => {}
     }

@@ -16,12 +16,16 @@ field user "$(id -un 2>/dev/null || id -u)"
 for tool in $tools; do have "$tool" && field tool "$tool"; done
 field run_free_kib "$(df -Pk /run 2>/dev/null | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')"
 field lasting_writable "$([ -w /var/lib ] && { [ ! -d /etc/systemd ] || [ -w /etc/systemd/system ]; } && echo 1)"
-field own_cgroup "$(sed -n 's/^1:name=systemd://p; s/^0:://p' /proc/self/cgroup | head -n 1)"
-# `sudo` empties the environment, so the way we came is asked of the processes above us.
+# The processes above us are the way we came: our session, and the server that let us in. `sudo` empties the environment, so
+# the addresses are asked of them too.
 pid=$$
+way=''
 while [ "${pid:-0}" -gt 1 ]; do
-    way=$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
-    [ -n "$way" ] && { field ssh_connection "$way"; break; }
+    field own_cgroup "$(sed -n 's/^1:name=systemd://p; s/^0:://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
+    if [ -z "$way" ]; then
+        way=$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
+        [ -n "$way" ] && field ssh_connection "$way"
+    fi
     pid=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f2)
 done
 exit 0

@@ -1,0 +1,104 @@
+//! What is there on real hosts is found in about one round trip, and what cannot be read is said.
+
+mod world;
+
+use chaos_core::target::DiscoverFilter;
+use chaos_core::{Connector, Inventory, ResourceFilter, Target};
+use chaos_server::{ServerConfig, ServerConnector, ServerTarget};
+use serde_json::{Value, json};
+use world::{TestHost, inventory};
+
+async fn connect(host: &TestHost, user: &str, port: u16) -> ServerTarget {
+    let world = inventory().unwrap();
+    let config = json!({
+        "hosts": [{
+            "host": host.host.address, "port": port, "username": user, "ssh_config": "none",
+            "auth": { "type": "key", "private_key_path": world.keys.ed25519 }, "known_hosts": world.known_hosts,
+        }],
+        "discovery": { "exclude_services": ["app-b*"] },
+    });
+    let config: ServerConfig = serde_json::from_value(config).unwrap();
+    ServerConnector.connect(config).await.unwrap()
+}
+
+async fn discover(target: &ServerTarget, filters: &[&str]) -> Inventory {
+    let expressions = filters.iter().map(|filter| regex::Regex::new(filter).unwrap()).collect();
+    let filter = DiscoverFilter { tables: Vec::new(), resources: ResourceFilter::new(expressions) };
+    target.discover(&filter).await.unwrap()
+}
+
+fn rows<'a>(inventory: &'a Inventory, title: &str) -> &'a [Vec<String>] {
+    let table = inventory.tables.iter().find(|table| table.title == title);
+    &table.unwrap_or_else(|| panic!("no table `{title}`")).rows
+}
+
+fn row<'a>(inventory: &'a Inventory, title: &str, key: &str) -> &'a [String] {
+    let row = rows(inventory, title).iter().find(|row| row[0] == key);
+    row.unwrap_or_else(|| panic!("`{title}` has no `{key}`"))
+}
+
+#[tokio::test]
+async fn services_ports_and_file_systems_of_a_host_are_found() {
+    let Some(host) = TestHost::get("th1").await else { return };
+    let found = discover(&connect(&host, "root", 22).await, &[]).await;
+    assert_eq!(row(&found, "Services", "nginx.service")[1..3], ["active (running)", "enabled"]);
+    assert_eq!(row(&found, "Services", "app-base.service")[3], "app-needs.service app-part.service");
+    let ports = rows(&found, "Listening ports");
+    let web = ports.iter().find(|port| port[1] == "0.0.0.0:80").unwrap();
+    assert!(web[2].starts_with("nginx (") && web[3] == "nginx.service", "{web:?}");
+    let data = row(&found, "File systems", "/data");
+    assert!(data[1] == "tmpfs" && data[6].contains("rw"), "{data:?}");
+    assert!(row(&found, "File systems", "/readonly")[6].contains("ro"));
+    assert_eq!(row(&found, "Users who can log in", "chaos")[1], "1000");
+    assert_eq!(row(&found, "Host", "init")[1].split(' ').next(), Some("systemd"));
+    // This kernel has no netem: whoever wants it must be told.
+    let has_netem =
+        host.is_true("tc qdisc add dev lo root netem delay 1ms && tc qdisc del dev lo root").await;
+    assert_eq!(row(&found, "Kernel modules", "sch_netem")[1] != "not found", has_netem);
+}
+
+#[tokio::test]
+async fn what_is_never_touched_and_what_is_excluded_says_why() {
+    let Some(host) = TestHost::get("th1").await else { return };
+    let found = discover(&connect(&host, "root", host.host.port_many.unwrap()).await, &[]).await;
+    assert_eq!(row(&found, "Services", "ssh.service")[4], "it lets people in over SSH");
+    // No list has this name: it is the server that we came through just now.
+    assert_eq!(row(&found, "Services", "ssh-many.service")[4], "we are connected through it");
+    assert_eq!(row(&found, "Services", "app-base.service")[4], "`exclude_services` names it");
+    assert_eq!(row(&found, "Services", "nginx.service")[4], "");
+}
+
+#[tokio::test]
+async fn filters_leave_out_what_they_do_not_name() {
+    let Some(host) = TestHost::get("th1").await else { return };
+    let found = discover(&connect(&host, "root", 22).await, &["^nginx", "^/data$"]).await;
+    let first = |title: &str| rows(&found, title).iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+    assert_eq!(first("Services"), ["nginx.service"]);
+    assert_eq!(first("File systems"), ["/data"]);
+    assert!(rows(&found, "Listening ports").iter().all(|port| port[3] == "nginx.service"));
+    assert_eq!(found.data["services"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_see_is_said() {
+    let Some(host) = TestHost::get("th1").await else { return };
+    let found = discover(&connect(&host, "plain", 22).await, &[]).await;
+    let gaps: Vec<_> = rows(&found, "Not read").iter().map(|row| row.join(": ")).collect();
+    assert!(
+        gaps.contains(&"ports: the processes of other users are shown to root only".to_owned()),
+        "{gaps:?}"
+    );
+    let web = rows(&found, "Listening ports").iter().find(|port| port[1] == "0.0.0.0:80").unwrap();
+    assert_eq!(web[2..], ["", ""]);
+}
+
+#[tokio::test]
+async fn a_host_with_busybox_only_shows_what_it_has() {
+    let Some(host) = TestHost::get("th3").await else { return };
+    let found = discover(&connect(&host, "root", 22).await, &[]).await;
+    let ssh = rows(&found, "Listening ports").iter().find(|port| port[1] == "0.0.0.0:22").unwrap();
+    assert!(ssh[2].starts_with("sshd ("), "{ssh:?}");
+    assert_eq!(row(&found, "Not read", "services")[1], "systemd does not manage this host");
+    assert_eq!(found.data["services"], Value::Null);
+    assert_eq!(row(&found, "Users who can log in", "root")[3], "/bin/sh");
+}
