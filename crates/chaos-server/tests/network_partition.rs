@@ -38,7 +38,7 @@ async fn a_host_that_is_cut_off_from_one_peer_reaches_the_others() {
         assert!(!host.is_true("curl -sS -6 -m 2 http://[fd77::51]:8080/").await);
         host.sh(REACHES_PEER).await;
         assert!(serves(&host).await && lets_in(&host).await);
-        let measured = cut.finish().await.unwrap().unwrap();
+        let measured = cut.measured().await;
         assert!(measured.0["packets_cut"].as_u64().unwrap() > 0, "{measured:?}");
         let reverted = cut.revert().await;
         assert_eq!(reverted.outcome, RevertOutcome::Restored);
@@ -122,6 +122,8 @@ async fn the_deadline_alone_undoes_it_and_recovery_says_so() {
 #[tokio::test]
 async fn a_reboot_takes_it_and_recovery_says_so() {
     let Some(host) = TestHost::get("th1").await else { return };
+    // What a reboot takes of others is gone before.
+    host.reboot_and_wait().await;
     let before = host.snapshot().await;
     let mut cut = Partition::new(&host, json!({})).await;
     cut.inject().await;

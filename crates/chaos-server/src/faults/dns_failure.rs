@@ -216,7 +216,10 @@ async fn wrong(
     }
     let resolving = Resolving::look(target, names).await?;
     resolving.check_hosts()?;
-    let nowhere = [IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+    let nowhere = [
+        IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
     let answers = if answers.is_empty() { nowhere.to_vec() } else { answers };
     Ok(resolving.hosts(names.to_vec(), answers))
 }

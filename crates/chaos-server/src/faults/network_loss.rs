@@ -92,7 +92,9 @@ impl HostFault for NetworkLoss {
 fn shape(given: &Params) -> Result<Shape, FaultError> {
     if given.percent > SHARE_MAX {
         let what = "lose more than 90 percent of the packets: our SSH would be lost too";
-        return Err(FaultError::Params(Failure::new(what).hint("use `server.network_partition` to lose them all")));
+        return Err(FaultError::Params(
+            Failure::new(what).hint("use `server.network_partition` to lose them all"),
+        ));
     }
     Ok(Shape::Loss { share: given.percent.0, correlation: given.correlation.map_or(0, |share| share.0) })
 }

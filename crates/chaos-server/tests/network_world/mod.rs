@@ -124,11 +124,20 @@ impl<F: HostFault> Use<F> {
         self.fault.finish(&self.cx, self.session.take().unwrap()).await
     }
 
+    /// Ends the hold and returns what was measured; the test ends when the effect was not there any more.
+    pub async fn measured(&mut self) -> Effect {
+        self.finish().await.unwrap_or_else(|error| panic!("{}", error.chain())).unwrap()
+    }
+
     /// Undoes.
     pub async fn revert(&mut self) -> Reverted {
+        self.try_revert().await.unwrap_or_else(|error| panic!("{}", error.chain()))
+    }
+
+    /// Undoes, or says why not.
+    pub async fn try_revert(&mut self) -> Result<Reverted, FaultError> {
         self.session = None;
-        let reverted = self.fault.revert(&self.cx, &self.target, &self.step).await;
-        reverted.unwrap_or_else(|error| panic!("{}", error.chain()))
+        self.fault.revert(&self.cx, &self.target, &self.step).await
     }
 
     /// Takes the rope away.
@@ -170,13 +179,13 @@ pub async fn here(command: &str) -> (bool, String, Duration) {
     (output.status.success(), text, begin.elapsed())
 }
 
+/// The command that logs in to a host anew.
+pub fn ssh(host: &TestHost) -> String {
+    let config = inventory().unwrap().ssh_config;
+    format!("ssh -F {} -o ControlPath=none -o ConnectTimeout=5 {}", config.display(), host.host.name)
+}
+
 /// Whether a new SSH login gets a command run.
 pub async fn lets_in(host: &TestHost) -> bool {
-    let config = inventory().unwrap().ssh_config;
-    let ssh = format!(
-        "ssh -F {} -o ControlPath=none -o ConnectTimeout=5 {} true",
-        config.display(),
-        host.host.name
-    );
-    here(&ssh).await.0
+    here(&format!("{} true", ssh(host))).await.0
 }

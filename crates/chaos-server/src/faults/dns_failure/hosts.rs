@@ -80,10 +80,14 @@ impl Resolving {
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+');
         if !self.file.starts_with('/') || !self.file.chars().all(is_plain) {
-            return Err(preflight(format!("find the hosts file of the host, which is said to be `{}`", self.file)));
+            return Err(preflight(format!(
+                "find the hosts file of the host, which is said to be `{}`",
+                self.file
+            )));
         }
         if self.is_elsewhere {
-            let what = "lay a file over the hosts file: our login sees other mounts than the rest of the host";
+            let what =
+                "lay a file over the hosts file: our login sees other mounts than the rest of the host";
             return Err(preflight(what));
         }
         if let [cache, ..] = self.caches.as_slice() {
@@ -92,7 +96,8 @@ impl Resolving {
         }
         let place = |source: &str| self.sources.iter().position(|known| known == source);
         let files = place("files");
-        let is_first = ["dns", "resolve"].iter().filter_map(|source| place(source)).all(|asked| files < Some(asked));
+        let is_first =
+            ["dns", "resolve"].iter().filter_map(|source| place(source)).all(|asked| files < Some(asked));
         if !self.sources.is_empty() && (files.is_none() || !is_first) {
             let what = format!("give wrong answers: the host asks `{}` in this order", list(&self.sources));
             let hint = "the hosts file is believed only with `files` before `dns` and `resolve` in /etc/nsswitch.conf";

@@ -101,7 +101,9 @@ impl TryFrom<Written> for Share {
         let share = decimal(number, 3).and_then(|share| u32::try_from(share).ok());
         match share {
             Some(share @ 1..=100_000) => Ok(Self(share)),
-            _ => Err(format!("`{text}` is no share of packets; write percent, above 0 and up to 100: `12.5`")),
+            _ => {
+                Err(format!("`{text}` is no share of packets; write percent, above 0 and up to 100: `12.5`"))
+            }
         }
     }
 }
@@ -117,10 +119,16 @@ fn decimal(number: &str, digits: u32) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let places = u32::try_from(fraction.len()).ok()?;
-    if whole.is_empty() || number.ends_with('.') || !is_number(whole) || !is_number(fraction) || places > digits {
+    if whole.is_empty()
+        || number.ends_with('.')
+        || !is_number(whole)
+        || !is_number(fraction)
+        || places > digits
+    {
         return None;
     }
-    let part = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().ok()? * 10_u64.pow(digits - places) };
+    let part =
+        if fraction.is_empty() { 0 } else { fraction.parse::<u64>().ok()? * 10_u64.pow(digits - places) };
     whole.parse::<u64>().ok()?.checked_mul(10_u64.pow(digits))?.checked_add(part)
 }
 
@@ -134,10 +142,27 @@ mod tests {
 
     #[test]
     fn rates_are_read_as_people_write_them() {
-        for (json, bits) in [("\"1mbit\"", 1_000_000), ("\"1.5 Mbit\"", 1_500_000), ("64000", 64_000), ("\"2gbit\"", 2_000_000_000)] {
+        for (json, bits) in [
+            ("\"1mbit\"", 1_000_000),
+            ("\"1.5 Mbit\"", 1_500_000),
+            ("64000", 64_000),
+            ("\"2gbit\"", 2_000_000_000),
+        ] {
             assert_eq!(read::<Rate>(json), Some(Rate(bits)), "{json}");
         }
-        for bad in ["\"\"", "\"1mb\"", "\"10kbit\"", "0", "-1", "\"1mbit; reboot\"", "\"999gbit\"", "\".5mbit\"", "\"1.mbit\"", "\"1kbps\"", "\"99999999999999999999gbit\""] {
+        for bad in [
+            "\"\"",
+            "\"1mb\"",
+            "\"10kbit\"",
+            "0",
+            "-1",
+            "\"1mbit; reboot\"",
+            "\"999gbit\"",
+            "\".5mbit\"",
+            "\"1.mbit\"",
+            "\"1kbps\"",
+            "\"99999999999999999999gbit\"",
+        ] {
             assert_eq!(read::<Rate>(bad), None, "{bad}");
         }
     }
@@ -153,7 +178,8 @@ mod tests {
 
     #[test]
     fn shares_are_exact() {
-        for (json, thousandths) in [("12.5", 12_500), ("\"0.05%\"", 50), ("100", 100_000), ("\"7 %\"", 7_000)] {
+        for (json, thousandths) in [("12.5", 12_500), ("\"0.05%\"", 50), ("100", 100_000), ("\"7 %\"", 7_000)]
+        {
             assert_eq!(read::<Share>(json), Some(Share(thousandths)), "{json}");
         }
         for bad in ["0", "101", "-1", "\"\"", "\"%\"", "\"1%%\"", "0.0001", "1e400"] {

@@ -53,9 +53,9 @@ pub struct Firewall {
     pub exempt: Exempt,
     /// Whether the network speaks IPv6.
     pub has_ipv6: bool,
-    /// The tables that iptables makes of nftables when it is first used, and that are not there yet: `ip`, `ip6`.
+    /// What was there of the tables and chains that iptables makes of nftables when it is first used: `ip:table`, `ip:INPUT`.
     #[serde(default)]
-    pub made_tables: Vec<String>,
+    pub kept: Vec<String>,
 }
 
 impl Firewall {
@@ -71,14 +71,13 @@ impl Firewall {
         cut: Cut,
         exempt: Exempt,
     ) -> Result<Self, FaultError> {
-        let missing = |family: &&&str| !seen.nft_tables.contains(&format!("table {family} filter"));
         let mut firewall = Self {
             place: seen.place.clone(),
             backend: Backend::Nft,
             cut,
             exempt,
             has_ipv6: seen.has_ipv6,
-            made_tables: ["ip", "ip6"].iter().filter(missing).map(ToString::to_string).collect(),
+            kept: seen.filter_parts.clone(),
         };
         let id = cx.handle();
         let script = firewall
@@ -132,7 +131,7 @@ impl Firewall {
                 .set("key", key(id))
                 .set("id", id)
                 .set("tools", if self.has_ipv6 { "iptables ip6tables" } else { "iptables" })
-                .set("made_tables", self.made_tables.join(" ")),
+                .set("kept", self.kept.join(" ")),
         }
     }
 
@@ -185,3 +184,6 @@ impl Wanted {
 fn key(id: &str) -> String {
     format!("chaos-{:016x}", super::hash(id))
 }
+
+#[cfg(test)]
+mod tests;

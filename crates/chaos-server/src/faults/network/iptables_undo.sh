@@ -1,4 +1,4 @@
-# Takes out exactly our jumps and our chains. In: key id tools made_tables
+# Takes out exactly our jumps and our chains. In: key id tools kept
 find_network || { tell restored 0; exit 0; }
 restored=0
 take_back() {
@@ -19,15 +19,22 @@ take_back() {
     listed=$(ns "$1" -w 5 -S) || exit 1
     case $listed in *"--comment \"$id\" "*|*"--comment $id "*) exit 1 ;; esac
 }
-# The tables that iptables made of nftables because we asked it to go, when nobody has put anything in meanwhile.
+# What iptables made of nftables because we asked it to go, as long as nobody has put anything in: chains, and their table.
 unmake() {
-    have nft || return 0
+    for chain in INPUT FORWARD OUTPUT; do
+        case " $kept " in *" $1:$chain "*) continue ;; esac
+        lines=$(ns nft list chain "$1" filter "$chain" 2>/dev/null) || continue
+        printf '%s\n' "$lines" | grep -qv -e '^table ' -e "^[[:space:]]*chain $chain {\$" -e '^[[:space:]]*type filter hook .*policy accept;$' \
+            -e '^[[:space:]]*}$' -e '^$' || ns nft delete chain "$1" filter "$chain" 2>/dev/null
+    done
+    case " $kept " in *" $1:table "*) return 0 ;; esac
     lines=$(ns nft list table "$1" filter 2>/dev/null) || return 0
-    case $lines in *'policy drop'*) return 0 ;; esac
-    printf '%s\n' "$lines" | grep -qv -e '^table ' -e '^[[:space:]]*chain \(INPUT\|FORWARD\|OUTPUT\) {$' \
-        -e '^[[:space:]]*type filter hook ' -e '^[[:space:]]*}$' -e '^$' && return 0
-    ns nft delete table "$1" filter 2>/dev/null || return 0
+    printf '%s\n' "$lines" | grep -qv -e '^table ' -e '^}$' || ns nft delete table "$1" filter 2>/dev/null
 }
 for tool in $tools; do take_back "$tool"; done
-for family in $made_tables; do unmake "$family"; done
+if have nft; then
+    for tool in $tools; do
+        case $tool in iptables) unmake ip ;; *) unmake ip6 ;; esac
+    done
+fi
 tell restored "$restored"

@@ -60,8 +60,8 @@ pub struct Surroundings {
     pub resolvers: Vec<IpAddr>,
     /// Whether it speaks IPv6.
     pub has_ipv6: bool,
-    /// The tables of nftables, as it lists them: `table inet filter`.
-    pub nft_tables: Vec<String>,
+    /// The tables and chains that iptables makes of nftables, as far as they are there: `ip:table`, `ip:INPUT`.
+    pub filter_parts: Vec<String>,
     /// The way we came that must stay open; none where there is none: on this machine, and in containers.
     pub way: Option<Peer>,
     /// What the asked names stand for.
@@ -118,7 +118,7 @@ fn apply(seen: &mut Surroundings, key: &str, value: &str) {
             seen.resolvers.extend(new);
         }
         "has_ipv6" => seen.has_ipv6 = true,
-        "nft_table" => seen.nft_tables.push(value.to_owned()),
+        "filter_part" => seen.filter_parts.push(value.to_owned()),
         "resolved" => {
             if let Some((name, found)) = value.split_once(' ') {
                 seen.resolved.entry(name.to_owned()).or_default().extend(address(found));

@@ -29,8 +29,13 @@ for file in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
     done
 done
 [ -z "$(ns cat /proc/net/if_inet6 2>/dev/null)" ] || field has_ipv6 1
+# Tables and chains that iptables makes of nftables when it is first used; what is there already stays.
 if have nft; then
-    ns nft list tables 2>/dev/null | while read -r line; do field nft_table "$line"; done
+    for family in ip ip6; do
+        lines=$(ns nft list table "$family" filter 2>/dev/null) || continue
+        field filter_part "$family:table"
+        printf '%s\n' "$lines" | sed -n 's/^[[:space:]]*chain \([^ ]*\) {$/\1/p' | while read -r chain; do field filter_part "$family:$chain"; done
+    done
 fi
 # What each name stands for, seen from the host.
 for name in "$@"; do

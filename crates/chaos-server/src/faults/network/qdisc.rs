@@ -99,11 +99,16 @@ impl Shape {
             netem(words)
         };
         match self {
-            Self::Tbf { rate_bits, burst_bytes, latency_us } => {
-                ["rate", &format!("{rate_bits}bit"), "burst", &format!("{burst_bytes}b"), "latency", &format!("{latency_us}us")]
-                    .map(str::to_owned)
-                    .to_vec()
-            }
+            Self::Tbf { rate_bits, burst_bytes, latency_us } => [
+                "rate",
+                &format!("{rate_bits}bit"),
+                "burst",
+                &format!("{burst_bytes}b"),
+                "latency",
+                &format!("{latency_us}us"),
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             Self::Delay { delay_us, jitter_us, correlation } => {
                 let mut words = vec!["delay".to_owned(), format!("{delay_us}us")];
                 // `tc` takes a correlation only after a jitter.
@@ -129,7 +134,9 @@ impl fmt::Display for Shape {
         let micros = |us: &u64| format!("{:?}", Duration::from_micros(*us));
         match self {
             Self::Tbf { rate_bits, .. } => write!(f, "send at most {rate_bits} bits a second"),
-            Self::Delay { delay_us, jitter_us: 0, .. } => write!(f, "delay every packet by {}", micros(delay_us)),
+            Self::Delay { delay_us, jitter_us: 0, .. } => {
+                write!(f, "delay every packet by {}", micros(delay_us))
+            }
             Self::Delay { delay_us, jitter_us, .. } => {
                 write!(f, "delay every packet by {} ± {}", micros(delay_us), micros(jitter_us))
             }
@@ -163,14 +170,17 @@ impl Link {
     ///
     /// # Errors
     /// When it is not there, has a queue of somebody's own, or the kernel knows no such queue.
-    pub async fn look(target: &ServerTarget, wanted: Option<&str>, kind: &'static str) -> Result<Self, FaultError> {
+    pub async fn look(
+        target: &ServerTarget,
+        wanted: Option<&str>,
+        kind: &'static str,
+    ) -> Result<Self, FaultError> {
         if let Some(name) = wanted {
             check_name(name)?;
         }
         let seen = place::look(target, &[]).await?;
         let name = choose(&seen, wanted)?;
-        let script =
-            seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
+        let script = seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
         let output = target.host().run(&script, Limits::default()).await?;
         let output = output.expect("look at the queue").map_err(|error| match error {
             HostError::Failed { said, .. } => preflight(format!("look at the queue of `{name}`: {said}")),
@@ -178,7 +188,10 @@ impl Link {
         })?;
         let fields = output.fields();
         let field = |wanted: &str| {
-            fields.chunks_exact(2).find(|pair| pair[0].as_deref() == Some(wanted)).and_then(|pair| pair[1].clone())
+            fields
+                .chunks_exact(2)
+                .find(|pair| pair[0].as_deref() == Some(wanted))
+                .and_then(|pair| pair[1].clone())
         };
         if field("known").as_deref() == Some("no") {
             return Err(unknown(target, kind));
@@ -202,8 +215,10 @@ fn unknown(target: &ServerTarget, kind: &str) -> FaultError {
     let facts = target.facts();
     let what = format!("find `sch_{kind}` in the kernel {} of `{}`", facts.kernel, facts.hostname);
     let hint = match kind {
-        "netem" => "install the kernel's module for it (often `linux-modules-extra` or `kernel-modules-extra`), or use \
-             `server.network_bandwidth` or `server.network_partition`",
+        "netem" => {
+            "install the kernel's module for it (often `linux-modules-extra` or `kernel-modules-extra`), or use \
+             `server.network_bandwidth` or `server.network_partition`"
+        }
         _ => "install the kernel's module for it",
     };
     FaultError::Preflight(Failure::new(what).hint(hint))
@@ -222,7 +237,8 @@ fn choose(seen: &Surroundings, wanted: Option<&str>) -> Result<String, FaultErro
 /// Refuses what cannot be the name of an interface. The kernel takes nearly anything; nobody uses more than this.
 fn check_name(name: &str) -> Result<(), FaultError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
-    let is_name = (1..=LINK_MAX).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with('-');
+    let is_name =
+        (1..=LINK_MAX).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with('-');
     if is_name && name != "." && name != ".." {
         return Ok(());
     }
@@ -233,7 +249,11 @@ impl Qdisc {
     /// Returns what people and policy must know.
     pub fn facts(&self) -> HostFacts {
         HostFacts {
-            undo: format!("takes its queue off {}, so that {} is there again", self.place.of(&self.link), self.was),
+            undo: format!(
+                "takes its queue off {}, so that {} is there again",
+                self.place.of(&self.link),
+                self.was
+            ),
             claims: vec![claim(self.place.of(&format!("interface {} queue", self.link)))],
             names: super::names(&[]),
             mounts: Vec::new(),
@@ -287,12 +307,16 @@ mod tests {
         assert_eq!(arguments(&delay(0, 25_000)), "limit 20000 delay 100000us");
         assert_eq!(arguments(&Shape::Loss { share: 12_500, correlation: 0 }), "limit 20000 loss 12.500%");
         assert_eq!(arguments(&Shape::Corrupt { share: 50, correlation: 0 }), "limit 20000 corrupt 0.050%");
-        assert_eq!(arguments(&Shape::Duplicate { share: 5_000, correlation: 1_000 }), "limit 20000 duplicate 5% 1%");
+        assert_eq!(
+            arguments(&Shape::Duplicate { share: 5_000, correlation: 1_000 }),
+            "limit 20000 duplicate 5% 1%"
+        );
     }
 
     #[test]
     fn a_handle_is_of_our_range_and_differs_between_steps() {
-        let handles: std::collections::BTreeSet<_> = (0..50).map(|n| handle(&format!("chaos_x_{n}"))).collect();
+        let handles: std::collections::BTreeSet<_> =
+            (0..50).map(|n| handle(&format!("chaos_x_{n}"))).collect();
         assert!(handles.len() > 45);
         for handle in handles {
             let major = u32::from_str_radix(handle.trim_end_matches(':'), 16).unwrap();
@@ -302,7 +326,19 @@ mod tests {
 
     #[test]
     fn what_is_no_name_of_an_interface_is_refused() {
-        for bad in ["", "-eth0", "eth0;reboot", "a b", "a\nb", "$(id)", "../x", "..", "/", "eth0'", "sixteen_letters_"] {
+        for bad in [
+            "",
+            "-eth0",
+            "eth0;reboot",
+            "a b",
+            "a\nb",
+            "$(id)",
+            "../x",
+            "..",
+            "/",
+            "eth0'",
+            "sixteen_letters_",
+        ] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         for good in ["eth0", "enp0s31f6", "br-1a2b", "eth0.100", "eth0:1", "wg_0"] {

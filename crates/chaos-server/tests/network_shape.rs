@@ -1,0 +1,164 @@
+//! Faults that put a queue of theirs on an interface of a real host. The kernel of the test hosts has no netem, which they
+//! must find out; what they share is seen with the bandwidth.
+
+mod network_world;
+mod world;
+
+use std::time::Duration;
+
+use chaos_core::FaultError;
+use chaos_core::fault::RevertOutcome;
+use chaos_server::faults::network_bandwidth::NetworkBandwidth;
+use chaos_server::faults::network_corrupt::NetworkCorrupt;
+use chaos_server::faults::network_duplicate::NetworkDuplicate;
+use chaos_server::faults::network_latency::NetworkLatency;
+use chaos_server::faults::network_loss::NetworkLoss;
+use network_world::{Use, connect, here, lets_in, refusal, ssh};
+use serde_json::json;
+use world::TestHost;
+
+type Bandwidth = Use<NetworkBandwidth>;
+
+/// What the host sends in the test: at a megabit a second it takes two seconds.
+const SENT: u32 = 250_000;
+
+/// How long the host takes to send [`SENT`] bytes to this machine.
+async fn sending(host: &TestHost) -> Duration {
+    host.sh(&format!("head -c {SENT} /dev/zero > /dev/shm/sent")).await;
+    let (_, count, took) = here(&format!("{} cat /dev/shm/sent | wc -c", ssh(host))).await;
+    host.sh("rm /dev/shm/sent").await;
+    assert_eq!(count.trim(), SENT.to_string());
+    took
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_and_ends_without_a_trace() {
+    for user in ["root", "chaos"] {
+        let Some(host) = TestHost::get("th2").await else { return };
+        let before = host.snapshot().await;
+        assert!(sending(&host).await < Duration::from_secs(2));
+        let target = connect(&host, user, "60s").await;
+        let mut slow = Bandwidth::on(target, Duration::from_secs(60), json!({ "rate": "1mbit" })).await;
+        assert_eq!(slow.step.to_string(), "send at most 1000000 bits a second on eth0, our SSH too");
+        host.assert_same(&before).await;
+        slow.inject().await;
+        let took = sending(&host).await;
+        assert!(took > Duration::from_millis(1800) && took < Duration::from_secs(10), "{took:?}");
+        let measured = slow.measured().await;
+        assert!(measured.0["bytes_sent"].as_u64().unwrap() > u64::from(SENT), "{measured:?}");
+        assert_eq!(slow.revert().await.outcome, RevertOutcome::Restored);
+        assert_eq!(slow.revert().await.outcome, RevertOutcome::AlreadyUndone);
+        slow.disarm().await;
+        host.assert_same(&before).await;
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_alone_takes_the_queue_away() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let before = host.snapshot().await;
+    let target = connect(&host, "root", "1s").await;
+    let mut slow = Bandwidth::on(target, Duration::from_secs(1), json!({ "rate": "64kbit" })).await;
+    slow.inject().await;
+    slow.die();
+    assert!(lets_in(&host).await);
+    host.cut_network();
+    slow.wait_for_deadline(&host).await;
+    host.join_network();
+    assert_eq!(slow.recover(&host).await.outcome, RevertOutcome::AlreadyUndone);
+    host.assert_same(&before).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_somebody_put_in_place_of_ours_is_a_conflict_and_stays() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let before = host.snapshot().await;
+    let mut slow = Bandwidth::new(&host, json!({ "rate": "10mbit" })).await;
+    slow.inject().await;
+    host.sh("tc qdisc replace dev eth0 root handle 42: tbf rate 50mbit burst 64k latency 50ms").await;
+    let error = slow.finish().await.unwrap_err().chain();
+    assert!(error.contains("is not ours any more"), "{error}");
+    let reverted = slow.revert().await;
+    assert_eq!(reverted.conflicts_total, 1);
+    assert_eq!(reverted.conflicts[0].what, "queue of eth0");
+    slow.disarm().await;
+    host.sh("tc qdisc show dev eth0 | grep '^qdisc tbf 42:'; tc qdisc del dev eth0 root").await;
+    host.assert_same(&before).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_somebody_removed_is_nothing_to_do() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let before = host.snapshot().await;
+    let mut slow = Bandwidth::new(&host, json!({ "rate": "10mbit", "interface": "lo" })).await;
+    slow.inject().await;
+    host.sh("tc qdisc del dev lo root").await;
+    let reverted = slow.revert().await;
+    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0));
+    slow.disarm().await;
+    host.assert_same(&before).await;
+}
+
+#[tokio::test]
+async fn of_two_runs_on_one_interface_the_second_is_refused_and_its_undo_leaves_the_first() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let before = host.snapshot().await;
+    let mut first = Bandwidth::new(&host, json!({ "rate": "10mbit" })).await;
+    let mut second = Bandwidth::new(&host, json!({ "rate": "20mbit" })).await;
+    first.inject().await;
+    let refused = refusal::<NetworkBandwidth>(&first.target, json!({ "rate": "10mbit" })).await.chain();
+    assert!(refused.contains("it has one of somebody's own, `tbf"), "{refused}");
+    let error = second.try_inject().await.unwrap_err().chain();
+    assert!(error.contains("the kernel refuses the queue"), "{error}");
+    second.recover(&host).await;
+    host.sh("tc qdisc show dev eth0 | grep -q 'tbf .* root .* rate 10Mbit'").await;
+    assert_eq!(first.recover(&host).await.outcome, RevertOutcome::Restored);
+    host.assert_same(&before).await;
+}
+
+#[tokio::test]
+async fn a_kernel_without_netem_is_found_out_before_anything_is_touched() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let before = host.snapshot().await;
+    let target = connect(&host, "root", "60s").await;
+    for error in [
+        refusal::<NetworkLatency>(&target, json!({ "delay": "100ms" })).await,
+        refusal::<NetworkLoss>(&target, json!({ "percent": 10 })).await,
+        refusal::<NetworkCorrupt>(&target, json!({})).await,
+        refusal::<NetworkDuplicate>(&target, json!({})).await,
+    ] {
+        assert!(matches!(error, FaultError::Preflight(_)), "{error:?}");
+        assert!(error.chain().contains("find `sch_netem` in the kernel"), "{}", error.chain());
+        assert!(error.hint().unwrap().contains("linux-modules-extra"));
+    }
+    host.assert_same(&before).await;
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let target = connect(&host, "root", "60s").await;
+    let is_params = |error: FaultError| assert!(matches!(error, FaultError::Params(_)), "{error:?}");
+    for params in [
+        json!({}),
+        json!({ "rate": "1kbit" }),
+        json!({ "rate": "fast" }),
+        json!({ "rate": "1mbit", "burst": 100 }),
+        json!({ "rate": "1mbit", "burst": "1GB" }),
+        json!({ "rate": "1mbit", "interface": "eth0; reboot" }),
+        json!({ "rate": "1mbit", "interface": "-eth0" }),
+        json!({ "rate": "1mbit", "interface": "$(id)" }),
+        json!({ "rate": "1mbit", "latency": "1h" }),
+        json!({ "rate": "1mbit", "device": "eth0" }),
+    ] {
+        is_params(refusal::<NetworkBandwidth>(&target, params).await);
+    }
+    let absent = refusal::<NetworkBandwidth>(&target, json!({ "rate": "1mbit", "interface": "eth9" })).await;
+    assert!(absent.chain().contains("there is no interface `eth9`"), "{}", absent.chain());
+    is_params(refusal::<NetworkLoss>(&target, json!({ "percent": 100 })).await);
+    is_params(refusal::<NetworkCorrupt>(&target, json!({ "percent": 91 })).await);
+    is_params(refusal::<NetworkDuplicate>(&target, json!({ "percent": 0 })).await);
+    is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "11s" })).await);
+    is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "10ms", "jitter": "20ms" })).await);
+    is_params(refusal::<NetworkLatency>(&target, json!({ "correlation": 25 })).await);
+}
