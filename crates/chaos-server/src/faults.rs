@@ -22,6 +22,7 @@ pub mod port_block;
 pub mod process_kill;
 pub mod process_pause;
 mod processes;
+pub mod reboot;
 mod room;
 pub mod service_stop;
 pub mod size;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(port_block::PortBlock)),
         erase(OnHost(process_kill::ProcessKill)),
         erase(OnHost(process_pause::ProcessPause)),
+        erase(reboot::Reboot),
         erase(OnHost(service_stop::ServiceStop)),
     ]
 }

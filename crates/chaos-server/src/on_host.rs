@@ -6,8 +6,8 @@ use std::time::Duration;
 use chaos_core::crash::crash_point;
 use chaos_core::fault::Conflict;
 use chaos_core::{
-    Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome, Reverted,
-    StepContext, StepFacts,
+    Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome,
+    Reverted, StepContext, StepFacts,
 };
 use chaos_host::{Answer, Host, Limits, Rope, RopeHandle, RopeKind, Script};
 use serde::{Deserialize, Serialize};
@@ -120,10 +120,13 @@ impl<F: HostFault> Fault for OnHost<F> {
             // What a reboot takes needs no rope after it.
             RopeKind::Detached => !step.rope.lasting,
         };
+        // A reboot, which claims the whole host, would end every other fault on it.
+        let host = Claim { resource: "host".to_owned(), access: Access::Read };
+        let claims = facts.claims.into_iter().chain([host]).collect();
         StepFacts {
             undo: facts.undo,
             rope: chaos_core::Rope::OnTarget { survives_reboot },
-            claims: facts.claims,
+            claims,
             quantity: Quantity { hosts: 1, ..Quantity::default() },
             names: facts.names,
         }

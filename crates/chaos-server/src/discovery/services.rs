@@ -250,7 +250,9 @@ fn apply(unit: &mut Unit, key: &str, value: &str) {
         "InvocationID" => unit.invocation = text,
         "CanStart" => unit.is_startable = value == "yes",
         "CanStop" => unit.is_stoppable = value == "yes",
-        "FailureAction" | "SuccessAction" | "StartLimitAction" if value != "none" => unit.drastic = format!("{key}={value}"),
+        "FailureAction" | "SuccessAction" | "StartLimitAction" if value != "none" => {
+            unit.drastic = format!("{key}={value}")
+        }
         "Transient" => unit.is_transient = value == "yes",
         "NeedDaemonReload" => unit.needs_reload = value == "yes",
         "StopWhenUnneeded" => unit.stops_when_unneeded = value == "yes",

@@ -174,7 +174,10 @@ fn step(
     Ok(Step {
         signal,
         processes: chosen.iter().map(|process| process.handle.clone()).collect(),
-        services: losers.values().map(|unit| Loser { unit: unit.id.clone(), processes: count(unit) }).collect(),
+        services: losers
+            .values()
+            .map(|unit| Loser { unit: unit.id.clone(), processes: count(unit) })
+            .collect(),
         dependants: dependants.into_iter().collect(),
         may_start: losers.values().flat_map(|unit| unit.on_end.clone()).collect(),
         back: guard.back(&all),
@@ -188,7 +191,8 @@ fn healed_by<'a>(read: &'a Processes, process: &Process) -> Result<&'a Unit, Fau
         return Ok(unit);
     }
     let Handle { pid, name, .. } = &process.handle;
-    let what = format!("kill process {pid} (`{name}`): it belongs to no service, so nothing would start it again");
+    let what =
+        format!("kill process {pid} (`{name}`): it belongs to no service, so nothing would start it again");
     let hint = "`server.process_pause` can be undone for any process";
     Err(FaultError::Preflight(Failure::new(what).hint(hint)))
 }
@@ -209,7 +213,10 @@ impl Step {
         let names: BTreeSet<&str> = self.processes.iter().map(|handle| handle.name.as_str()).collect();
         let processes = names.into_iter().map(|name| TargetName::new(NameKind::Process, name));
         HostFacts {
-            undo: format!("see {} active again with its processes, start it where nothing else did", in_words(units())),
+            undo: format!(
+                "see {} active again with its processes, start it where nothing else did",
+                in_words(units())
+            ),
             claims: units()
                 .map(|unit| Claim { resource: format!("unit {unit}"), access: Access::BlockAll })
                 .collect(),

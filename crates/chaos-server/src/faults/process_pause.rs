@@ -169,7 +169,8 @@ fn step(
 
 /// Returns the services that run and that these processes belong to.
 fn services<'a>(read: &'a Processes, chosen: &[&&Process]) -> Vec<&'a Unit> {
-    let units = chosen.iter().filter_map(|process| read.unit_of(process)).filter(|unit| unit.is_running_service());
+    let units =
+        chosen.iter().filter_map(|process| read.unit_of(process)).filter(|unit| unit.is_running_service());
     let ids: BTreeSet<&str> = units.map(|unit| unit.id.as_str()).collect();
     ids.into_iter().filter_map(|id| read.units.get(id)).collect()
 }
@@ -209,7 +210,12 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.control_group, self.back.first()) {
             (Some(_), Some(service)) => {
-                write!(f, "pause all processes of `{}`: {}", service.unit, Handle::in_words(&self.processes))?;
+                write!(
+                    f,
+                    "pause all processes of `{}`: {}",
+                    service.unit,
+                    Handle::in_words(&self.processes)
+                )?;
             }
             _ => write!(f, "pause {}", Handle::in_words(&self.processes))?,
         }

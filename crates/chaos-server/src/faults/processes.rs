@@ -86,14 +86,19 @@ impl Selection {
             (None, None, Some(name), _) if name.trim_matches(['*', '?']).is_empty() => {
                 refuse(&format!("choose processes by `{name}`"), "the pattern matches every process")
             }
-            (None, None, Some(name), Some(max)) if (1..=MATCHES_MAX).contains(&max) => Ok(Self::Name(name, max)),
-            (None, None, Some(_), None) => {
-                refuse("choose processes by `name` without a bound", "say with `max_matches` how many there may be")
+            (None, None, Some(name), Some(max)) if (1..=MATCHES_MAX).contains(&max) => {
+                Ok(Self::Name(name, max))
             }
+            (None, None, Some(_), None) => refuse(
+                "choose processes by `name` without a bound",
+                "say with `max_matches` how many there may be",
+            ),
             (None, None, Some(_), Some(_)) => {
                 refuse("choose so many processes", "`max_matches` is between 1 and 100")
             }
-            (_, _, None, Some(_)) => refuse("use `max_matches` without `name`", "`max_matches` bounds what `name` matches"),
+            (_, _, None, Some(_)) => {
+                refuse("use `max_matches` without `name`", "`max_matches` bounds what `name` matches")
+            }
             _ => refuse("tell which processes are meant", "set one of `unit`, `pid_file` and `name`"),
         }
     }
@@ -125,7 +130,10 @@ impl Processes {
         let script = Script::new(LIST).set("pid_file", file);
         let output = target.host().run(&script, Limits::default()).await?;
         if output.status != 0 {
-            return Err(FaultError::Preflight(Failure::new(format!("list the processes: {}", output.stderr))));
+            return Err(FaultError::Preflight(Failure::new(format!(
+                "list the processes: {}",
+                output.stderr
+            ))));
         }
         Ok(Self::parse(&output.stdout, units))
     }
@@ -160,7 +168,9 @@ impl Processes {
 
     /// Returns a service that runs.
     pub(super) fn running_service(&self, name: &str) -> Result<&Unit, FaultError> {
-        let refuse = |why: String| Err(FaultError::Preflight(Failure::new(format!("find processes of `{name}`: {why}"))));
+        let refuse = |why: String| {
+            Err(FaultError::Preflight(Failure::new(format!("find processes of `{name}`: {why}"))))
+        };
         match self.units.get(name) {
             Some(unit) if unit.is_running_service() => Ok(unit),
             Some(unit) if unit.load_state == "not-found" => refuse("there is no such unit".to_owned()),
@@ -183,7 +193,8 @@ impl Processes {
     /// Returns how many of the children of these processes are not among them.
     pub(super) fn children_beside(&self, chosen: &[&Process]) -> usize {
         let numbers: BTreeSet<u32> = chosen.iter().map(|process| process.handle.pid).collect();
-        let is_child = |process: &&Process| numbers.contains(&process.parent) && !numbers.contains(&process.handle.pid);
+        let is_child =
+            |process: &&Process| numbers.contains(&process.parent) && !numbers.contains(&process.handle.pid);
         self.list.iter().filter(is_child).count()
     }
 
@@ -217,7 +228,9 @@ impl Processes {
 
     fn of_file(&self, file: &str) -> Result<&Process, FaultError> {
         let found = self.in_file.as_deref().unwrap_or_default();
-        let refuse = |why: String| Err(FaultError::Preflight(Failure::new(format!("find the process in `{file}`: {why}"))));
+        let refuse = |why: String| {
+            Err(FaultError::Preflight(Failure::new(format!("find the process in `{file}`: {why}"))))
+        };
         let Ok(pid) = found.parse::<u32>() else {
             return refuse("it does not hold the number of a process".to_owned());
         };
@@ -228,8 +241,9 @@ impl Processes {
     }
 
     fn by_name(&self, pattern: &str, max: u16) -> Result<Vec<&Process>, FaultError> {
-        let glob = Glob::new(pattern)
-            .map_err(|error| FaultError::Params(Failure::new(format!("read the pattern `{pattern}`")).source(error)))?;
+        let glob = Glob::new(pattern).map_err(|error| {
+            FaultError::Params(Failure::new(format!("read the pattern `{pattern}`")).source(error))
+        })?;
         let glob = glob.compile_matcher();
         let is_meant = |process: &&Process| {
             !process.is_of_kernel()
@@ -256,7 +270,11 @@ fn process(stat: &str, control_group: &str, command: &str) -> Option<Process> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Process {
-        handle: Handle { pid: pid.parse().ok()?, start: fields.get(19)?.parse().ok()?, name: name.to_owned() },
+        handle: Handle {
+            pid: pid.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+            name: name.to_owned(),
+        },
         parent: fields.get(1)?.parse().ok()?,
         state: fields.first()?.chars().next()?,
         control_group: control_group.to_owned(),

@@ -9,9 +9,7 @@ mod step;
 
 use std::time::Duration;
 
-use chaos_core::{
-    Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext,
-};
+use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
 use chaos_host::{Limits, Output, Script};
 use schemars::JsonSchema;
 use serde::Deserialize;

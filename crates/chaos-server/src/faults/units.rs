@@ -94,10 +94,14 @@ impl<'a> Guard<'a> {
             return Some("does not let itself be stopped and started by hand".to_owned());
         }
         if unit.is_transient {
-            return Some("is transient: once stopped it is gone, and nothing could start it again".to_owned());
+            return Some(
+                "is transient: once stopped it is gone, and nothing could start it again".to_owned(),
+            );
         }
         if unit.needs_reload {
-            return Some("was changed on disk since it was loaded: it would start again as another one".to_owned());
+            return Some(
+                "was changed on disk since it was loaded: it would start again as another one".to_owned(),
+            );
         }
         if !unit.drastic.is_empty() {
             return Some(format!("has {}, which would act on the whole machine", unit.drastic));

@@ -7,7 +7,9 @@ fn made_up() -> Processes {
         format!("{pid} ({name}) {state} {parent} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 {}", pid * 100)
     };
     let mut text = "file\x0042\0ours\x0077\0ours\x001\0".to_owned();
-    let mut add = |stat: String, command: &str| text.push_str(&format!("process\0{stat}\0/system.slice/x.service\0{command}\0"));
+    let mut add = |stat: String, command: &str| {
+        text.push_str(&format!("process\0{stat}\0/system.slice/x.service\0{command}\0"))
+    };
     add(stat(1, "init", 'S', 0), "/sbin/init");
     add(stat(2, "kthreadd", 'S', 0), "");
     add(stat(9, "worker", 'S', 2), "");

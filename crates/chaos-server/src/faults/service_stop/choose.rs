@@ -39,7 +39,9 @@ pub(super) async fn step(
 fn by_name(guard: &Guard<'_>, units: &Units, name: &str) -> Result<String, FaultError> {
     let Some(unit) = units.get(name).filter(|unit| unit.load_state != "not-found") else {
         let hint = "`systemctl list-units --type=service` on the host lists what is there";
-        return Err(FaultError::Preflight(Failure::new(format!("stop `{name}`: there is no such unit")).hint(hint)));
+        return Err(FaultError::Preflight(
+            Failure::new(format!("stop `{name}`: there is no such unit")).hint(hint),
+        ));
     };
     if unit.kind() != "service" {
         return Err(refused("stop", name, "is not a service"));
@@ -142,7 +144,8 @@ fn aliases(services: &[&Unit]) -> Vec<String> {
 fn remarks(units: &Units, services: &[&Unit]) -> Vec<String> {
     let mut remarks = Vec::new();
     for unit in services {
-        let timers = unit.triggered_by.iter().filter_map(|name| units.get(name)).filter(|u| u.kind() == "timer");
+        let timers =
+            unit.triggered_by.iter().filter_map(|name| units.get(name)).filter(|u| u.kind() == "timer");
         for other in timers.map(|timer| &timer.id).chain(&unit.upheld_by) {
             remarks.push(format!("`{other}` will try in vain to start `{}`", unit.id));
         }

@@ -54,7 +54,8 @@ impl Step {
 
     pub(super) fn facts(&self) -> HostFacts {
         let touched = || self.services.iter().chain(&self.triggers).chain(&self.dependants);
-        let claims = touched().map(|unit| Claim { resource: format!("unit {unit}"), access: Access::BlockAll });
+        let claims =
+            touched().map(|unit| Claim { resource: format!("unit {unit}"), access: Access::BlockAll });
         let names = touched().chain(&self.aliases);
         HostFacts {
             undo: self.undo_in_words(),
@@ -66,7 +67,8 @@ impl Step {
 
     fn undo_in_words(&self) -> String {
         let units: Vec<String> = self.back.iter().map(|back| back.unit.clone()).collect();
-        let at_boot = |state: &str| matches!(state, "enabled" | "static" | "generated" | "indirect" | "alias");
+        let at_boot =
+            |state: &str| matches!(state, "enabled" | "static" | "generated" | "indirect" | "alias");
         let lost = self.back.iter().filter(|back| !at_boot(&back.file_state)).map(|back| back.unit.clone());
         let lost: Vec<String> = lost.collect();
         let mut text = format!("start {} again and wait until active", quoted(&units));
