@@ -5,6 +5,8 @@ mod container;
 mod inventory;
 mod members;
 mod select;
+#[cfg(test)]
+mod tests;
 
 use chaos_core::{Connector, FaultError, Members, MembersRequest, Misfit};
 use serde_json::Value;
