@@ -14,6 +14,8 @@ walk() {
     find $roots -xdev \( \
         -path /run/systemd -o -path /run/user -o -path /run/log -o -path /run/host -o -path /run/credentials \
         -o -path /run/lock -o -path /run/sudo -o -path /run/dbus -o -path '/run/*.pid' -o -path /run/utmp -o -path /run/motd.dynamic \
+        -o -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/cni \
+        -o -path /run/containers -o -path /run/libpod -o -path /run/crun -o -path /run/docker -o -path /run/containerd \
         -o -path /var/lib/sudo/lectured -o -path /var/lib/systemd/random-seed -o -path /var/lib/private \
         -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \) -prune -o "$@"
     for root in /run/systemd/system /run/systemd/transient /run/systemd/system.control; do
@@ -54,7 +56,7 @@ if have systemctl; then
     ps -eo sid,stat,user:32,args --no-headers | awk -v own="$own" '
         $1 == own { next }
         { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
-        sed 's/^ //; s/ --system --deserialize=[0-9]*$//; s/ [0-9]* of \([0-9-]* startups\)/ \1/' | grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|/lib/systemd/systemd --user$|\(sd-pam\)$|^- sshd +sshd: .*\[net\]$'
+        sed 's/^ //; s/ --system --deserialize=[0-9]*$//; s/ [0-9]* of \([0-9-]* startups\)/ \1/' | grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|/lib/systemd/systemd --user$|\(sd-pam\)$|^- sshd +sshd: .*\[net\]$|sshd: \[accepted\]$'
 else
     ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
         grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$| (sh -s|\[exe\]|ps -o .*|awk .*|grep .*|\{.*)$'

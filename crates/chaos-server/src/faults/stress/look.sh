@@ -49,6 +49,7 @@ now() { read -r up _ </proc/uptime; at=$((${up%.*} * 100 + 1${up#*.} - 100)); }
 # average: sets `percent`, the share of one CPU that the unit had since it started.
 average() {
     stat_of "$(systemctl show -p MainPID --value "$unit")" || fail 65 "the load has ended before its time"
+    first=$born
     now; used
-    percent=$((spent * 100 / (at - born + 1)))
+    percent=$((spent * 100 / (at - first + 1)))
 }
