@@ -104,7 +104,7 @@ impl Host {
     /// As [`Host::run`], and [`HostError::Failed`] for every other status.
     pub async fn must(&self, what: &str, script: &Script, limits: Limits) -> Result<Output, HostError> {
         let output = self.run(script, limits).await?;
-        output.expect(what)
+        output.must(what)
     }
 
     fn dress(&self, text: String) -> (&'static str, Vec<u8>) {
@@ -123,7 +123,7 @@ impl Output {
     ///
     /// # Errors
     /// [`HostError::Failed`] with what the script wrote to standard error.
-    pub fn expect(self, what: &str) -> Result<Self, HostError> {
+    pub fn must(self, what: &str) -> Result<Self, HostError> {
         if self.status == 0 {
             return Ok(self);
         }

@@ -256,7 +256,7 @@ impl HostFault for DiskFill {
             let seen = target.host().run(&step.script(LOOK, id), Limits::default()).await?;
             let now = tokio::time::Instant::now();
             if seen.status != 0 && seen.status != 75 {
-                seen.expect("fill the file system")?;
+                seen.must("fill the file system")?;
                 return Ok(done);
             }
             cx.progress.report("bytes", taken(&seen).min(step.bytes), step.bytes);

@@ -88,7 +88,7 @@ impl Firewall {
             .set("rules_v4", firewall.iptables(&id, Family::V4))
             .set("rules_v6", firewall.iptables(&id, Family::V6));
         let output = target.host().run(&script, Limits::time(CHECK_MAX)).await?;
-        let output = output.expect("find a firewall").map_err(|error| match error {
+        let output = output.must("find a firewall").map_err(|error| match error {
             HostError::Failed { said, .. } => {
                 let label = &target.facts().hostname;
                 preflight(format!("find a firewall on `{label}` that takes the rules: {said}"))

@@ -79,7 +79,7 @@ pub async fn look(target: &ServerTarget, names: &[String]) -> Result<Surrounding
         .set("container", container.map_or("", |container| &container.id))
         .args(names);
     let output = target.host().run(&script, Limits::time(PROBE_MAX)).await?;
-    let output = output.expect("look at the network").map_err(|error| match error {
+    let output = output.must("look at the network").map_err(|error| match error {
         chaos_host::HostError::Failed { said, .. } => preflight(format!("look at the network: {said}")),
         error => error.into(),
     })?;

@@ -182,7 +182,7 @@ impl Link {
         let name = choose(&seen, wanted)?;
         let script = seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
         let output = target.host().run(&script, Limits::default()).await?;
-        let output = output.expect("look at the queue").map_err(|error| match error {
+        let output = output.must("look at the queue").map_err(|error| match error {
             HostError::Failed { said, .. } => preflight(format!("look at the queue of `{name}`: {said}")),
             error => error.into(),
         })?;
