@@ -159,7 +159,7 @@ pub async fn place(host: &Host, path: &str) -> Result<Place, FaultError> {
         let failure = Failure::new(format!("find the directory `{path}`")).hint(hint);
         return Err(FaultError::Preflight(failure.source(output.stderr)));
     }
-    let output = output.expect("find out where a directory is")?;
+    let output = output.must("find out where a directory is")?;
     let unreadable = || FaultError::Target(Failure::new(format!("understand where `{path}` is")));
     let mut fields = output.stdout.split(|byte| *byte == 0);
     let mut next = || fields.next().ok_or_else(unreadable);
