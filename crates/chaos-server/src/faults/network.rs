@@ -12,9 +12,12 @@ pub mod rules;
 use chaos_core::fault::Access;
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Claim, Failure, FaultError};
+use chaos_host::{HostError, Limits, Output, Script};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::target::ServerTarget;
 
 /// Which way packets go, seen from the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +71,19 @@ pub(crate) fn params(what: impl Into<String>) -> FaultError {
 /// Refuses at preflight.
 pub(crate) fn preflight(what: impl Into<String>) -> FaultError {
     FaultError::Preflight(Failure::new(what))
+}
+
+/// Runs a script of a preflight; what it says against the fault is the refusal. `what` completes "failed to …".
+pub(crate) async fn ask(
+    target: &ServerTarget,
+    what: &str,
+    script: &Script,
+    limits: Limits,
+) -> Result<Output, FaultError> {
+    target.host().must(what, script, limits).await.map_err(|error| match error {
+        HostError::Failed { what, said, .. } => FaultError::Preflight(Failure::new(what).source(said)),
+        error => error.into(),
+    })
 }
 
 /// Returns ports in order, each once.

@@ -25,6 +25,15 @@ static USES: AtomicU32 = AtomicU32::new(0);
 
 /// Connects to a host as one of its users; all but root become root there.
 pub async fn connect(host: &TestHost, user: &str, margin: &str) -> ServerTarget {
+    connect_to(host, user, margin, Value::Null).await
+}
+
+/// Connects to a container on a host.
+pub async fn connect_container(host: &TestHost, name: &str) -> ServerTarget {
+    connect_to(host, "root", "60s", name.into()).await
+}
+
+async fn connect_to(host: &TestHost, user: &str, margin: &str, container: Value) -> ServerTarget {
     let inventory = inventory().unwrap();
     let config = json!({
         "hosts": [{
@@ -35,6 +44,7 @@ pub async fn connect(host: &TestHost, user: &str, margin: &str) -> ServerTarget 
             "known_hosts": inventory.known_hosts,
             "ssh_config": "none",
             "become": if user == "root" { "none" } else { "sudo" },
+            "container": container,
         }],
         "deadline_margin": margin,
     });
@@ -147,7 +157,12 @@ impl<F: HostFault> Use<F> {
 
     /// Undoes on a new connection, as a recovery does, and takes the rope away.
     pub async fn recover(&mut self, host: &TestHost) -> Reverted {
-        self.target = connect(host, "root", "60s").await;
+        self.recover_by(connect(host, "root", "60s").await).await
+    }
+
+    /// Undoes by another connection, as a recovery does, and takes the rope away.
+    pub async fn recover_by(&mut self, target: ServerTarget) -> Reverted {
+        self.target = target;
         let reverted = self.revert().await;
         self.disarm().await;
         reverted

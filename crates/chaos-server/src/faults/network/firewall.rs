@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use chaos_core::{Claim, FaultError, PrepareContext};
-use chaos_host::{HostError, Limits, Script};
+use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::iptables::{self, Family};
+use super::nft;
 use super::place::{Place, Surroundings};
 use super::rules::{Cut, Exempt, Rule, rules};
-use super::{nft, preflight};
 use crate::target::ServerTarget;
 
 /// Each firewall waits five seconds for its lock.
@@ -87,14 +87,8 @@ impl Firewall {
             .set("rules", nft::text(&id, &firewall.rules()))
             .set("rules_v4", firewall.iptables(&id, Family::V4))
             .set("rules_v6", firewall.iptables(&id, Family::V6));
-        let output = target.host().run(&script, Limits::time(CHECK_MAX)).await?;
-        let output = output.must("find a firewall").map_err(|error| match error {
-            HostError::Failed { said, .. } => {
-                let label = &target.facts().hostname;
-                preflight(format!("find a firewall on `{label}` that takes the rules: {said}"))
-            }
-            error => error.into(),
-        })?;
+        let what = format!("find a firewall on `{}` that takes the rules", target.facts().hostname);
+        let output = super::ask(target, &what, &script, Limits::time(CHECK_MAX)).await?;
         if output.told("backend").next() == Some("iptables") {
             firewall.backend = Backend::Iptables;
         }

@@ -8,7 +8,6 @@ use chaos_core::{Failure, FaultError};
 use chaos_host::{Limits, Script};
 use serde::{Deserialize, Serialize};
 
-use super::preflight;
 use crate::target::{Peer, ServerTarget};
 
 /// Functions that find the network: they go before every script that acts on one.
@@ -78,11 +77,7 @@ pub async fn look(target: &ServerTarget, names: &[String]) -> Result<Surrounding
         .set("engine", container.map_or("", |container| &container.engine))
         .set("container", container.map_or("", |container| &container.id))
         .args(names);
-    let output = target.host().run(&script, Limits::time(PROBE_MAX)).await?;
-    let output = output.must("look at the network").map_err(|error| match error {
-        chaos_host::HostError::Failed { said, .. } => preflight(format!("look at the network: {said}")),
-        error => error.into(),
-    })?;
+    let output = super::ask(target, "look at the network", &script, Limits::time(PROBE_MAX)).await?;
     let mut seen = Surroundings::default();
     let mut came_by_ssh = false;
     let fields = output.fields();

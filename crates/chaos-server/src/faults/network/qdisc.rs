@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use chaos_core::{Failure, FaultError};
-use chaos_host::{HostError, Limits, Script};
+use chaos_host::{Limits, Script};
 use serde::{Deserialize, Serialize};
 
 use super::place::{self, Place, Surroundings};
-use super::{claim, params, preflight};
+use super::{claim, params};
 use crate::host_fault::HostFacts;
 use crate::target::ServerTarget;
 
@@ -181,11 +181,8 @@ impl Link {
         let seen = place::look(target, &[]).await?;
         let name = choose(&seen, wanted)?;
         let script = seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
-        let output = target.host().run(&script, Limits::default()).await?;
-        let output = output.must("look at the queue").map_err(|error| match error {
-            HostError::Failed { said, .. } => preflight(format!("look at the queue of `{name}`: {said}")),
-            error => error.into(),
-        })?;
+        let what = format!("look at the queue of `{name}`");
+        let output = super::ask(target, &what, &script, Limits::default()).await?;
         let fields = output.fields();
         let field = |wanted: &str| {
             fields

@@ -125,8 +125,11 @@ pub(super) enum Action {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
+    /// Where packets are looked at.
     pub chain: Chain,
+    /// What a packet must be, all of it.
     pub matches: Vec<Match>,
+    /// What happens to it.
     pub action: Action,
 }
 
