@@ -140,7 +140,7 @@ pub async fn mounts(host: &Host) -> Result<Vec<Mount>, FaultError> {
     let output = host.must("list the mounts of the host", &script, Limits::default()).await?;
     let mut fields = output.stdout.split(|byte| *byte == 0);
     let listing = fields.next().unwrap_or_default();
-    let mut mounts: Vec<Mount> = parse(listing);
+    let mut mounts = lines(listing);
     for (mount, text) in mounts.iter_mut().zip(fields.skip(1)) {
         mount.room = room(text);
     }
@@ -163,7 +163,7 @@ pub async fn place(host: &Host, path: &str) -> Result<Place, FaultError> {
     let unreadable = || FaultError::Target(Failure::new(format!("understand where `{path}` is")));
     let mut fields = output.stdout.split(|byte| *byte == 0);
     let mut next = || fields.next().ok_or_else(unreadable);
-    let mounts = seen(parse(next()?));
+    let mounts = parse(next()?);
     let memory = numbers(next()?);
     let real = std::str::from_utf8(next()?).map_err(|_| not_utf8(path))?.to_owned();
     let identity = String::from_utf8_lossy(next()?).into_owned();
@@ -207,8 +207,12 @@ fn seen(mounts: Vec<Mount>) -> Vec<Mount> {
     seen
 }
 
-/// Reads `/proc/self/mountinfo`, see proc(5). A line that cannot be understood is left out.
-fn parse(listing: &[u8]) -> Vec<Mount> {
+/// Reads `/proc/self/mountinfo`, see proc(5). A line that cannot be understood is left out, and what a later mount covers.
+pub fn parse(listing: &[u8]) -> Vec<Mount> {
+    seen(lines(listing))
+}
+
+fn lines(listing: &[u8]) -> Vec<Mount> {
     listing.split(|byte| *byte == b'\n').filter_map(line).collect()
 }
 
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_mount_with_spaces_and_line_breaks_in_its_name_is_read_as_it_is() {
-        let mounts = seen(parse(LISTING));
+        let mounts = parse(LISTING);
         let points: Vec<_> = mounts.iter().map(|mount| mount.point.as_str()).collect();
         assert_eq!(points, ["/", "/run", "/my disk\n1", "/data"]);
         assert_eq!((mounts[2].source.as_str(), mounts[2].kind.as_str()), ("/dev/sdb 1", "xfs"));
@@ -270,14 +274,14 @@ mod tests {
 
     #[test]
     fn what_is_covered_by_a_later_mount_is_not_seen() {
-        let mounts = seen(parse(LISTING));
+        let mounts = parse(LISTING);
         let data = holder(&mounts, "/data/a").unwrap();
         assert!(data.is_read_only() && !data.is_memory() && data.root == "/srv/x");
     }
 
     #[test]
     fn a_path_is_on_the_mount_with_the_longest_name_that_leads_to_it() {
-        let mounts = seen(parse(LISTING));
+        let mounts = parse(LISTING);
         let table =
             [("/", "/"), ("/database", "/"), ("/data", "/data"), ("/run/x", "/run"), ("/runner", "/")];
         for (path, point) in table {

@@ -1,0 +1,95 @@
+# permissions FIRST LAST BEFORE (KEY PATH)…: does `job` to every file: check, apply, look or restore.
+#
+# A file is opened first, then looked at and changed through what was opened, so that a name that was swapped for another
+# file, or for a link, changes nothing. FIRST to LAST are the descriptors that may be used at once: that many files cost
+# one `chmod` and two `stat`. KEY is DEVICE:INODE:UID:GID:MODE as planned; MODE is what `stat` calls raw: a digit for the
+# type and three for the bits. Files with the same bits stand together. Files are told by their number, from BEFORE + 1. In: job
+# new same_boot
+permissions() {
+    fd_first=$1; fd_last=$2; number=$3; shift 3
+    fd=$fd_first; links=; planned=; ours=; key=; bits=; device=%d:
+    count=0; bad=0; stays=0
+    nl='
+'
+    # The numbers of devices may be others after a reboot.
+    [ "$same_boot" = 1 ] || device=
+    for value do
+        if [ -z "$key" ]; then key=$value; continue; fi
+        take "$value"; key=
+    done
+    batch
+    case $job in
+        check) [ "$bad" = 0 ] ;;
+        apply) tell changed "$count"; [ "$stays$bad" = 00 ] ;;
+        look) tell still_changed "$count" ;;
+        restore) tell restored "$count"; [ "$stays" = 0 ] ;;
+    esac
+}
+# take PATH: opens one file. What is neither file nor directory is not opened: a pipe would wait, a device might act.
+take() {
+    number=$((number + 1))
+    if [ "$fd" -gt "$fd_last" ] || [ "${key##*:?}" != "$bits" ]; then batch; bits=${key##*:?}; first=$number; fi
+    if [ -L "$1" ]; then differs "$number" "it is a symbolic link now"; batch; first=$((number + 1)); return; fi
+    # Only a number of ours gets into the text that is evaluated.
+    if { [ -f "$1" ] || [ -d "$1" ]; } && eval "command exec $fd<\"\$1\"" 2>/dev/null; then
+        [ -n "$device" ] || key=${key#*:}
+        links="$links /proc/self/fd/$fd"; planned=$planned$nl$key; ours=$ours$nl${key%???}$new; fd=$((fd + 1))
+    else
+        differs "$number" "it is not there any more"; batch; first=$((number + 1))
+    fi
+}
+# differs NUMBER HOW: somebody else changed it. Where we undo it is left alone; before that it is a reason to stop.
+differs() {
+    case $job in
+        restore) tell conflict "$1|$2; left as it is" ;;
+        look) ;;
+        *) bad=$((bad + 1)); [ "$bad" -gt 5 ] || tell differs "$1|$2" ;;
+    esac
+}
+# batch: looks at the open files, acts, looks again. Most often all of them are as they should be, and nothing is done one by one.
+batch() {
+    [ -n "$links" ] || return 0
+    todo=$links; goal=
+    found=$nl$(stat -L -c "$device%i:%u:%g:%f" $links) || stays=$((stays + 1))
+    case $job in
+        check|apply) [ "$found" = "$planned" ] || sort_out $planned; goal=${goal:-$ours} ;;
+        *) [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
+    esac
+    set -- $todo
+    [ $# = 0 ] || act $#
+    fd=$fd_first; links=; planned=; ours=
+}
+# act HOW-MANY: changes the files of `todo`, and sees that they are what `goal` says.
+act() {
+    case $job in
+        check) return ;;
+        look) count=$((count + $1)); return ;;
+        apply) octal=$(printf '%05o' "0x$new") ;;
+        # Five digits: with fewer a directory keeps a set-group-id bit that it should lose.
+        restore) octal=$(printf '%05o' "0x$bits") ;;
+    esac
+    chmod "$octal" $todo || stays=$((stays + 1))
+    if [ "$nl$(stat -L -c "$device%i:%u:%g:%f" $todo)" = "$goal" ]; then count=$((count + $1)); else stays=$((stays + 1)); fi
+}
+# sort_out PLANNED…: finds among the open files those that have to be acted on: `todo`, and what they shall be: `goal`.
+sort_out() {
+    todo=; goal=$nl; at=$fd_first; one=$first; goals=
+    for is in $found; do
+        was=$1; our=${1%???}$new; shift
+        case $job:$is in
+            "apply:$was") todo="$todo /proc/self/fd/$at"; goals=$goals$nl$our ;;
+            "look:$our"|"restore:$our") todo="$todo /proc/self/fd/$at"; goals=$goals$nl$was ;;
+            "check:$was"|"check:$our"|"restore:$was"|"apply:$our") ;;
+            *) differs "$one" "$(how "$is" "$was")" ;;
+        esac
+        at=$((at + 1)); one=$((one + 1))
+    done
+    goal=${goals:-$nl}
+}
+# how FOUND PLANNED: what somebody else changed, in words.
+how() {
+    mode=$(printf '%04o' "0x${1##*:?}"); rest_is=${1%:*}; rest_was=${2%:*}
+    if [ "${rest_is%:*:*}" != "${rest_was%:*:*}" ]; then printf 'another file has its name now'
+    elif [ "$rest_is" != "$rest_was" ]; then printf 'its owner is %s now' "${rest_is#"${rest_is%:*:*}":}"
+    else printf 'its mode is %s now' "$mode"; fi
+}

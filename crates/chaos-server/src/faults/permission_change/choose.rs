@@ -1,0 +1,217 @@
+//! Which files are changed, and whether each of them can be changed back.
+
+use std::collections::BTreeSet;
+
+use chaos_core::{Failure, FaultError, PrepareContext};
+use chaos_host::{Limits, Script};
+
+use super::protect::Protected;
+use super::{File, PATHS_MAX, Params, Step};
+use crate::discovery::mounts::{self, Mount, holder};
+use crate::discovery::services;
+use crate::faults::units::Guard;
+use crate::target::ServerTarget;
+
+const FIND: &str = include_str!("find.sh");
+const CONFIG: &str = include_str!("config.sh");
+
+/// Room for the names and numbers of the most files.
+const OUTPUT_MAX: usize = 32 << 20;
+
+/// What was found of the paths.
+struct Found {
+    names: Vec<String>,
+    /// DEVICE:INODE:UID:GID:MODE and the number of its names, of each.
+    facts: Vec<(String, u64)>,
+    immutable: String,
+    homes: Vec<String>,
+    mounts: Vec<Mount>,
+}
+
+/// Makes the one step of these parameters.
+pub(super) async fn step(
+    cx: &PrepareContext,
+    target: &ServerTarget,
+    params: Params,
+) -> Result<Step, FaultError> {
+    if let Some(container) = target.container() {
+        let what = format!("change permissions in the container `{}`", container.name);
+        return Err(preflight(what, "this fault acts on hosts; leave out `container`"));
+    }
+    if !(1..=PATHS_MAX).contains(&params.max_paths) {
+        let failure = Failure::new(format!("change up to {} paths", params.max_paths));
+        return Err(FaultError::Params(failure.hint(format!("`max_paths` is 1 to {PATHS_MAX}"))));
+    }
+    target.require(&["find", "stat", "xargs", "awk"])?;
+    let (roots, services) = if params.paths.is_empty() {
+        configuration(cx, target).await?
+    } else {
+        (hygienic(&params.paths)?, Vec::new())
+    };
+    let found = find(target, &roots, &params).await?;
+    let protected = Protected::new(found.mounts.clone(), found.homes.clone());
+    let mut on = BTreeSet::new();
+    let mut files = Vec::new();
+    for (name, (key, links)) in found.names.iter().zip(&found.facts) {
+        // What was chosen for a service is left out where it is protected; what was named is refused.
+        match (refusal(name, key, *links, &found, &protected), services.is_empty()) {
+            (None, _) => {}
+            (Some(why), true) => return Err(preflight(format!("change the mode of `{name}`: {why}"), "")),
+            (Some(_), false) => continue,
+        }
+        on.extend(holder(&found.mounts, name).map(|mount| mount.point.clone()));
+        files.push(File(name.clone(), key.clone()));
+    }
+    let all = files.len();
+    let new = format!("{:03x}", params.mode);
+    files.retain(|file| file.bits() != new);
+    if files.is_empty() {
+        let what = format!("find anything to change: {all} paths, and all have the mode {:03o}", params.mode);
+        return Err(preflight(what, "choose another `mode`, or other `paths`"));
+    }
+    files.sort_by(|a, b| {
+        let order = |file: &File| (file.0.contains('\n'), file.bits().to_owned());
+        order(a).cmp(&order(b))
+    });
+    Ok(Step {
+        mode: params.mode,
+        unchanged: all - files.len(),
+        files,
+        roots,
+        recursive: params.recursive && services.is_empty(),
+        services,
+        boot: target.facts().boot_id.clone(),
+        mounts: on.into_iter().collect(),
+    })
+}
+
+fn preflight(what: String, hint: &str) -> FaultError {
+    let failure = Failure::new(what);
+    FaultError::Preflight(if hint.is_empty() { failure } else { failure.hint(hint) })
+}
+
+/// Returns the paths as they are compared; one that cannot mean one thing only is refused.
+fn hygienic(paths: &[String]) -> Result<Vec<String>, FaultError> {
+    let mut seen = BTreeSet::new();
+    let mut clean = Vec::new();
+    for written in paths {
+        let path = if written == "/" { "/" } else { written.trim_end_matches('/') };
+        let why = if !written.starts_with('/') {
+            "it does not begin with `/`"
+        } else if path.contains('\0') {
+            "it holds a zero byte"
+        } else if path != "/" && path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
+            "it holds an empty part, `.` or `..`"
+        } else {
+            if seen.insert(path.to_owned()) {
+                clean.push(path.to_owned());
+            }
+            continue;
+        };
+        let failure = Failure::new(format!("use the path `{written}`")).source(why);
+        return Err(FaultError::Params(
+            failure.hint("write absolute paths, such as `/etc/nginx/nginx.conf`"),
+        ));
+    }
+    Ok(clean)
+}
+
+/// Finds the configuration files of the running services that the experiment may touch.
+async fn configuration(
+    cx: &PrepareContext,
+    target: &ServerTarget,
+) -> Result<(Vec<String>, Vec<String>), FaultError> {
+    let refuse = |why: &str, hint: &str| Err(FaultError::Params(Failure::new(why).hint(hint)));
+    if !target.discovery().enabled {
+        return refuse(
+            "choose files without discovery",
+            "name `paths`, or set `enabled: true` below `discovery`",
+        );
+    }
+    if cx.filter.is_empty() {
+        return refuse(
+            "choose files of any service",
+            "name `paths`, or say which services in `resource_filters`",
+        );
+    }
+    target.require_systemd()?;
+    let units = services::units(target.host(), &[]).await?;
+    let guard = Guard::new(target, &units, &cx.filter)?;
+    let chosen = units.iter().filter(|unit| unit.is_running_service() && guard.refusal(unit).is_none());
+    let chosen: Vec<String> = chosen.map(|unit| unit.id.clone()).collect();
+    let script = Script::new(CONFIG).args(&chosen);
+    let output = target.host().must("find the configuration of services", &script, limits()).await?;
+    let paths: BTreeSet<String> = output.fields().into_iter().flatten().collect();
+    if paths.is_empty() {
+        let what =
+            format!("find configuration files of {} running services that may be touched", chosen.len());
+        return Err(preflight(what, "see `resource_filters` and `exclude_services`, or name `paths`"));
+    }
+    Ok((paths.into_iter().collect(), chosen))
+}
+
+fn limits() -> Limits {
+    Limits { output: OUTPUT_MAX, ..Limits::default() }
+}
+
+async fn find(target: &ServerTarget, roots: &[String], params: &Params) -> Result<Found, FaultError> {
+    let script = Script::new(FIND)
+        .set("recursive", if params.recursive { "1" } else { "0" })
+        .set("most", params.max_paths.to_string())
+        .args(roots);
+    let output = target.host().run(&script, limits()).await?;
+    if output.status == 65 {
+        return Err(preflight(format!("change permissions: {}", output.stderr), ""));
+    }
+    let output = output.must("look at the paths")?;
+    let unreadable = || FaultError::Target(Failure::new("understand what the host says of the paths"));
+    let mut fields = output.stdout.split(|byte| *byte == 0);
+    let mut names = Vec::new();
+    for field in fields.by_ref().take_while(|field| !field.is_empty()) {
+        let Ok(name) = std::str::from_utf8(field) else {
+            let shown = String::from_utf8_lossy(field);
+            return Err(preflight(
+                format!("use the path `{shown}`: it is not UTF-8, and could not be written down"),
+                "",
+            ));
+        };
+        names.push(name.to_owned());
+    }
+    let mut next =
+        || fields.next().map(|field| String::from_utf8_lossy(field).into_owned()).ok_or_else(unreadable);
+    let facts = next()?;
+    let facts = facts.lines().map(|line| {
+        let (key, links) = line.split_once(' ')?;
+        Some((key.to_owned(), links.parse().ok()?))
+    });
+    let facts: Vec<_> = facts.collect::<Option<_>>().ok_or_else(unreadable)?;
+    if facts.len() != names.len() {
+        return Err(FaultError::Busy(Failure::new("look at the paths: they change meanwhile")));
+    }
+    let immutable = next()?;
+    let homes = next()?.lines().map(str::to_owned).collect();
+    let mounts = mounts::parse(fields.next().ok_or_else(unreadable)?);
+    Ok(Found { names, facts, immutable, homes, mounts })
+}
+
+/// Returns why one file is left alone.
+fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protected) -> Option<String> {
+    if let Some(why) = protected.reason(name) {
+        return Some(why);
+    }
+    let mount = holder(&found.mounts, name)?;
+    if mount.is_read_only() {
+        return Some(format!("`{}` is mounted read-only", mount.point));
+    }
+    if mount.is_remote() || mount.is_pseudo() {
+        return Some(format!("`{}` ({}) is not a file system of this host", mount.point, mount.kind));
+    }
+    if name == found.immutable {
+        return Some("it is immutable or append-only (`lsattr`), so its mode cannot be changed".to_owned());
+    }
+    let is_file = key.rsplit(':').next().is_some_and(|raw| raw.starts_with('8'));
+    if is_file && links > 1 {
+        return Some(format!("it has {links} names (hard links), and would change under all of them"));
+    }
+    None
+}
