@@ -31,9 +31,18 @@ const READY_MAX: Duration = Duration::from_secs(10);
 const DISMISS_MAX: Duration = Duration::from_secs(5);
 /// The longest ticket that is read, in bytes.
 const TICKET_MAX: u64 = 64 * 1024 * 1024;
-/// Environment variables that a guardian keeps: where libraries look for certificates and the resolver for names.
-const KEPT_VARIABLES: [&str; 7] =
-    ["PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LOCALDOMAIN", "RES_OPTIONS"];
+/// Environment variables that a guardian keeps: where libraries look for certificates, the resolver for names, and SSH for
+/// its agent.
+const KEPT_VARIABLES: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "SSH_AUTH_SOCK",
+];
 
 /// Everything that a guardian needs to undo a run. Holds secrets; travels through the pipe only.
 #[derive(Serialize, Deserialize)]

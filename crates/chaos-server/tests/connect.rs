@@ -103,12 +103,15 @@ async fn sudo_that_does_not_let_us_is_one_clear_error() {
     let Some(host) = TestHost::get("th1").await else { return };
     let become_sudo = |user: &str| json!({ "username": user, "become": "sudo" });
     let said = refused(&host, become_sudo("chaospw")).await;
-    assert_has(&said, &["become root on `chaospw@", "a password is required", "give `become_password`"]);
+    assert_has(
+        &said,
+        &["become root with `sudo` on `chaospw@", "asks for a password", "give `become_password`"],
+    );
     let said = refused(&host, become_sudo("plain")).await;
-    assert_has(&said, &["become root on `plain@"]);
+    assert_has(&said, &["become root with `sudo` on `plain@"]);
     let wrong = json!({ "username": "chaospw", "become": "sudo", "become_password": "not this one" });
     let said = refused(&host, wrong).await;
-    assert_has(&said, &["become root on `chaospw@", "`become_password` is not the password"]);
+    assert_has(&said, &["become root with `sudo` on `chaospw@", "the password is wrong"]);
     assert!(!said.contains("not this one"), "{said}");
 }
 

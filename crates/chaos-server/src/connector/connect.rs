@@ -29,7 +29,7 @@ pub(super) async fn connect(config: ServerConfig) -> Result<ServerTarget, FaultE
     let host = the_one(&config)?;
     let way = open(&host).await?;
     let acting = Host::new(Arc::clone(&way.transport), become_root(&host));
-    let facts = discovery::facts(&acting).await.map_err(|error| explain(error, &host, &way.label))?;
+    let facts = discovery::facts(&acting).await.map_err(|error| on(error, &way.label))?;
     let container = match &host.container {
         Some(name) => {
             let engine = host.container_engine.unwrap_or_default();
@@ -111,32 +111,34 @@ fn ssh_config(host: &HostConfig) -> Result<SshConfig, FaultError> {
     })
 }
 
-/// Says in words what `sudo` said in its own; everything else stays as it is.
-fn explain(error: HostError, host: &HostConfig, label: &str) -> FaultError {
-    let is_sudo = host.become_root.unwrap_or_default() == BecomeMethod::Sudo;
-    let HostError::NotRun(failure) = error else { return error.into() };
-    let said = failure.source.as_ref().map(ToString::to_string).unwrap_or_default();
-    let hint = [
-        ("a password is required", "give `become_password`, or let `sudo` ask for none (`NOPASSWD`)"),
-        ("incorrect password", "`become_password` is not the password of this user there"),
-        ("no password was provided", "`become_password` is not the password of this user there"),
-        ("not in the sudoers", "this user may not use `sudo` there; log in as another one"),
-        ("not allowed to", "this user may not run `/bin/sh` with `sudo` there"),
-        (
-            "must have a tty",
-            "`sudo` there wants a terminal; take `requiretty` out of its settings for this user",
-        ),
-        ("sudo: not found", "there is no `sudo`; log in as root"),
-        ("sudo: command not found", "there is no `sudo`; log in as root"),
-    ]
-    .into_iter()
-    .find(|(words, _)| is_sudo && said.contains(words));
-    match hint {
-        Some((_, hint)) => {
-            let what = format!("become root on `{label}`");
-            FaultError::Target(Failure::new(what).source(said).hint(hint))
+/// Names the host in an error that does not do so itself.
+fn on(error: HostError, label: &str) -> HostError {
+    let name = |what: &mut String| {
+        if !what.contains(label) {
+            *what = format!("{what} on `{label}`");
         }
-        None => HostError::NotRun(failure).into(),
+    };
+    match error {
+        HostError::Unreachable(mut failure) => {
+            name(&mut failure.what);
+            HostError::Unreachable(failure)
+        }
+        HostError::Refused(mut failure) => {
+            name(&mut failure.what);
+            HostError::Refused(failure)
+        }
+        HostError::Bounds(mut failure) => {
+            name(&mut failure.what);
+            HostError::Bounds(failure)
+        }
+        HostError::NotRun(mut failure) => {
+            name(&mut failure.what);
+            HostError::NotRun(failure)
+        }
+        HostError::Failed { mut what, status, said } => {
+            name(&mut what);
+            HostError::Failed { what, status, said }
+        }
     }
 }
 

@@ -1,19 +1,14 @@
 //! The hosts that the SSH client's configuration names.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
 use std::path::Path;
 
-use chaos_core::FaultError;
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use chaos_core::{Failure, FaultError};
+use chaos_host::transport::ssh::{UserConfig, listed_hosts};
 use serde_json::{Map, Value};
-use ssh2_config::{ParseRule, SshConfig};
 
-use super::{Found, List, text, unreadable};
+use super::{Found, List};
 use crate::config::{HostDefaults, absolute};
-
-/// Where the configuration is that `ssh` reads.
-const USUAL: &str = "~/.ssh/config";
 
 /// Finds the hosts whose names match one of `patterns`, which stand between spaces.
 pub(super) fn read(
@@ -21,44 +16,32 @@ pub(super) fn read(
     defaults: &HostDefaults,
     directory: Option<&Path>,
 ) -> Result<List, FaultError> {
-    let path = match defaults.ssh_config.as_deref() {
-        Some(path) if path != "none" => absolute(path, directory),
-        Some(_) | None => absolute(USUAL, None),
-    };
-    let text = text(&path)?;
-    // OpenSSH itself knows more words than the library does, and they matter to nobody here.
-    let rules = ParseRule::ALLOW_UNKNOWN_FIELDS | ParseRule::ALLOW_UNSUPPORTED_FIELDS;
-    let config = SshConfig::default().parse(&mut BufReader::new(text.as_bytes()), rules);
-    let config = config.map_err(|error| unreadable(&path, error.to_string()))?;
-    let wanted = matcher(patterns).map_err(|why| unreadable(&path, why))?;
-    let mut seen = BTreeSet::new();
-    let mut list = List::default();
-    for clause in config.get_hosts().iter().flat_map(|host| &host.pattern) {
-        let name = &clause.pattern;
-        let is_name = !clause.negated && !name.contains(['*', '?']);
-        if is_name && wanted.is_match(name) && seen.insert(name.clone()) {
-            list.found.push(Found { place: format!("`{}`", path.display()), host: entry(name, &path) });
+    let path = defaults.ssh_config.as_deref().filter(|path| *path != "none");
+    let path = path.map(|path| absolute(path, directory));
+    let config = path.clone().map_or(UserConfig::Usual, UserConfig::File);
+    let shown = path.as_deref().map_or_else(|| "~/.ssh/config".to_owned(), |path| path.display().to_string());
+    let unreadable = || Failure::new(format!("read the hosts of `{shown}`"));
+    let (mut list, mut seen) = (List::default(), BTreeSet::new());
+    for pattern in patterns.split_whitespace() {
+        let names = listed_hosts(&config, pattern);
+        for name in names.map_err(|error| FaultError::Params(unreadable().source(error)))? {
+            if seen.insert(name.clone()) {
+                list.found.push(Found { place: format!("`{shown}`"), host: entry(&name, path.as_deref()) });
+            }
         }
     }
     if list.found.is_empty() {
-        return Err(unreadable(&path, format!("it names no host that matches `{patterns}`")));
+        let why = format!("it names no host that matches `{patterns}`");
+        return Err(FaultError::Params(unreadable().source(why)));
     }
     Ok(list)
 }
 
-fn entry(name: &str, path: &Path) -> Map<String, Value> {
+fn entry(name: &str, path: Option<&Path>) -> Map<String, Value> {
     let mut host = Map::new();
     host.insert("host".to_owned(), name.into());
-    if path != absolute(USUAL, None) {
+    if let Some(path) = path {
         host.insert("ssh_config".to_owned(), path.to_string_lossy().into());
     }
     host
-}
-
-fn matcher(patterns: &str) -> Result<GlobSet, String> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns.split_whitespace() {
-        set.add(Glob::new(pattern).map_err(|error| format!("`{pattern}` is no pattern: {}", error.kind()))?);
-    }
-    set.build().map_err(|error| error.to_string())
 }

@@ -234,7 +234,7 @@ fn hosts_of_an_ssh_configuration_are_those_it_writes_out() {
         list.map(|list| list.found.iter().map(|found| found.host["host"].clone()).collect::<Vec<_>>())
     };
     assert_eq!(of("web-*").unwrap(), ["web-1", "web-2"]);
-    assert_eq!(of("db-* web-2").unwrap(), ["web-2", "db-1"]);
+    assert_eq!(of("db-* web-2").unwrap(), ["db-1", "web-2"]);
     let error = of("app-*").unwrap_err().chain();
     assert!(error.ends_with("config`: it names no host that matches `app-*`"), "{error}");
 }
