@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chaos_core::record::Undoer;
 use chaos_core::{ExitCode, ExperimentPlan, Plan, PlannedStep, RecordBody, RunId, StepState};
 use chaos_policy::ApprovedPlan;
+use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::lanes::Bounds;
 use crate::ledger::Ledger;
 use crate::prepare::PreparedTarget;
 use crate::report::fold_journal;
-use crate::rollback::{Job, Rollback, Standing, Way};
+use crate::rollback::{Ending, HOLD_BACK_MAX, Job, Rollback, Standing, Way};
 use crate::run_state::RunState;
 use crate::stop::StopSignal;
 
@@ -220,10 +221,12 @@ impl Running<'_> {
                 Err(error) => (false, format!("the journal failed: {error}")),
             },
         };
-        let finished = finish(actors, &mut acted).await;
+        let sessions = finish(actors, &mut acted).await;
         let rollback = RecordBody::RollbackStarted { experiment: Some(experiment), by: Undoer::Run, reason };
         self.ledger.note(rollback).await;
-        let left_behind = self.roll_back(&acted, &bounds).await;
+        let left_behind = self.roll_back(&acted, &bounds, &sessions).await;
+        let finished =
+            join_all(sessions.into_iter().map(|(_, ending)| ending)).await.into_iter().all(|well| well);
         self.ledger.note(RecordBody::ExperimentEnded { experiment }).await;
         // A fault that was lost during the hold has failed, though it was injected; one that was never held has not done
         // what was asked.
@@ -294,13 +297,23 @@ impl Running<'_> {
         })
     }
 
-    async fn roll_back(&self, acted: &[Option<Acted>], bounds: &Bounds) -> bool {
-        let targets = self.experiment.targets.iter().zip(self.targets);
-        let ways = targets.map(|(target, prepared)| Way {
+    async fn roll_back(
+        &self,
+        acted: &[Option<Acted>],
+        bounds: &Bounds,
+        sessions: &[(usize, Ending)],
+    ) -> bool {
+        let targets = self.experiment.targets.iter().zip(self.targets).enumerate();
+        let ways = targets.map(|(place, (target, prepared))| Way {
             target,
             hold: self.experiment.hold,
             config: Ok(prepared.config.clone()),
             bound: bounds.get(&target.name),
+            sessions: sessions
+                .iter()
+                .filter(|(of, _)| *of == place)
+                .map(|(_, ending)| ending.clone())
+                .collect(),
         });
         let rollback = Rollback {
             catalog: &self.engine.catalog,
@@ -335,12 +348,16 @@ async fn act_in_order(lane: Vec<usize>, actors: &[Actor], cancel: &CancellationT
     all
 }
 
-/// Ends the sessions, side by side, and returns whether all ended as they should. They are gone before the rollback
-/// begins, so that it is the same as after a crash.
-async fn finish(actors: Vec<Actor>, acted: &mut [Option<Acted>]) -> bool {
+/// Ends the sessions, side by side, and returns their ends with the place of their target. All are gone before anything is
+/// undone there, so that it is the same as after a crash; what takes long does not keep the others from it.
+async fn finish(actors: Vec<Actor>, acted: &mut [Option<Acted>]) -> Vec<(usize, Ending)> {
     let sessions = actors.into_iter().zip(acted).filter_map(|(actor, acted)| {
         let session = acted.as_mut()?.session.take()?;
-        Some(actor.finish(session))
+        Some((actor.planned.target, actor.finish(session).boxed().shared()))
     });
-    join_all(sessions).await.into_iter().all(|well| well)
+    let sessions: Vec<(usize, Ending)> = sessions.collect();
+    let ends = join_all(sessions.iter().map(|(_, ending)| ending.clone()));
+    // Who is not done by then is waited for by its own lane.
+    let _ = tokio::time::timeout(HOLD_BACK_MAX, ends).await;
+    sessions
 }

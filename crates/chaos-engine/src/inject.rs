@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::journal::JournalError;
 use crate::lanes::permit;
 use crate::ledger::Ledger;
+use crate::rollback::HOLD_BACK_MAX;
 
 /// The longest that rope or fence of one step may take.
 const ARM_MAX: Duration = Duration::from_secs(60);
@@ -165,11 +166,19 @@ impl Actor {
     pub(crate) async fn finish(self, session: DynSession) -> bool {
         let step = self.planned.id;
         let ledger = self.ledger.clone();
-        let _permit = permit(self.bound.clone()).await;
-        let finished = AbortOnDropHandle::new(tokio::spawn(async move {
+        let permit = permit(self.bound.clone()).await;
+        let mut finished = AbortOnDropHandle::new(tokio::spawn(async move {
             tokio::time::timeout(FINISH_MAX, self.fault.finish(&self.cx, session)).await
         }));
-        let record = match finished.await {
+        // Who takes long gives the place to the next.
+        let finished = match tokio::time::timeout(HOLD_BACK_MAX, &mut finished).await {
+            Ok(finished) => finished,
+            Err(_) => {
+                drop(permit);
+                finished.await
+            }
+        };
+        let record = match finished {
             Ok(Ok(Ok(Some(effect)))) => RecordBody::Measured { step, effect },
             Ok(Ok(Ok(None))) => return true,
             Ok(Ok(Err(error))) => failed(step, error.chain(), error.hint()),

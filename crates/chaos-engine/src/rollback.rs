@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chaos_core::{Catalog, Clock, PlannedStep, RunId, StepId, StepState, TargetRef};
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, join_all};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
@@ -26,8 +27,7 @@ pub(crate) struct Rollback<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) run: &'a RunId,
-    /// How long a system is waited for. Counted from when something was last undone there, so that a dead one is waited for
-    /// once and not once for every step.
+    /// How long a system that fails is waited for.
     pub(crate) patience: Duration,
     /// The ways to the targets.
     pub(crate) ways: Vec<Way<'a>>,
@@ -42,7 +42,12 @@ pub(crate) struct Way<'a> {
     pub(crate) config: Result<Value, String>,
     /// How many systems of its configuration may be worked on at once.
     pub(crate) bound: Option<Arc<Semaphore>>,
+    /// Sessions of its steps that are still being ended. They must be gone before anything is undone there.
+    pub(crate) sessions: Vec<Ending>,
 }
+
+/// The end of a session: whether it ended as it should.
+pub(crate) type Ending = Shared<BoxFuture<'static, bool>>;
 
 /// One step to undo.
 pub(crate) struct Job<'a> {
@@ -108,6 +113,11 @@ impl Rollback<'_> {
         let lags = || front.lag(place);
         let mut undo = Undo::new(self, &lags);
         for job in jobs {
+            let mut sessions = join_all(self.ways[job.way].sessions.iter().cloned());
+            if (&mut sessions).now_or_never().is_none() {
+                lags();
+                sessions.await;
+            }
             front.turn(place, job.order).await;
             settled(undo.step(job).await);
         }

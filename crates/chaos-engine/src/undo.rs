@@ -57,12 +57,14 @@ pub(crate) struct Undo<'a> {
     /// Says that others shall not wait for this system.
     lags: &'a (dyn Fn() + Sync),
     connection: Option<Connection>,
-    last_success: Instant,
+    /// Since when it fails, so that a dead system is waited for once and not once for every step. Waiting for one's turn is no
+    /// failure.
+    failing_since: Option<Instant>,
 }
 
 impl<'a> Undo<'a> {
     pub(crate) fn new(rollback: &'a Rollback<'a>, lags: &'a (dyn Fn() + Sync)) -> Self {
-        Self { rollback, lags, connection: None, last_success: Instant::now() }
+        Self { rollback, lags, connection: None, failing_since: None }
     }
 
     /// Undoes one step, and returns what became of it.
@@ -107,7 +109,7 @@ impl<'a> Undo<'a> {
             crash_point("engine.undo.attempt");
             let error = match self.in_turn(job, half).await {
                 Ok(reverted) => {
-                    self.last_success = Instant::now();
+                    self.failing_since = None;
                     return Ok(reverted);
                 }
                 Err(error) => error,
@@ -120,7 +122,7 @@ impl<'a> Undo<'a> {
                 .await;
             let goes_on = match error {
                 FaultError::WrongTarget(_) => false,
-                _ if error.is_transient() => self.last_success.elapsed() + wait < self.rollback.patience,
+                _ if error.is_transient() => self.failing_for() + wait < self.rollback.patience,
                 _ => attempt < REFUSALS_MAX,
             };
             if !goes_on {
@@ -131,6 +133,10 @@ impl<'a> Undo<'a> {
             wait = (wait * 2).min(WAIT_LONGEST);
             attempt += 1;
         }
+    }
+
+    fn failing_for(&self) -> Duration {
+        self.failing_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn way_out(&self) -> String {
@@ -144,6 +150,7 @@ impl<'a> Undo<'a> {
     async fn in_turn(&mut self, job: &Job<'_>, half: Half) -> Result<Reverted, FaultError> {
         let lags = self.lags;
         let permit = permit(self.rollback.ways[job.way].bound.clone()).await;
+        self.failing_since.get_or_insert_with(Instant::now);
         let mut attempt = std::pin::pin!(self.attempt(job, half));
         tokio::select! {
             result = &mut attempt => return result,

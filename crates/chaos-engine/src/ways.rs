@@ -48,6 +48,7 @@ impl Engine {
             hold: planned(state, step).map_or(Duration::ZERO, |experiment| experiment.hold),
             config,
             bound: bounds.get(&step.experiment).and_then(|bounds| bounds.get(&step.target.name)),
+            sessions: Vec::new(),
         });
         (ways.collect(), jobs)
     }

@@ -152,16 +152,19 @@ async fn a_third_fault_that_fails_undoes_everything_on_all_targets() {
 
 /// Something happens to `b` in the hold; the others must be whole again soon after it, whatever becomes of `b`.
 async fn check_delay(trouble: impl Fn(&FakeWorld), at_once: usize) {
+    check_delay_after(set(json!({"cells": ["cell_2"]})), "cell_2 = chaos", trouble, at_once).await;
+}
+
+/// The same, with this use as the last one; `sign` is what the world shows of it.
+async fn check_delay_after(last: FaultUse, sign: &str, trouble: impl Fn(&FakeWorld), at_once: usize) {
     let (mut setup, config) = hosts();
     setup.options.rollback_patience = Duration::from_secs(600);
     let before = dumps(&setup);
-    let uses = vec![set(json!({"cells": ["cell_1"]})), set(json!({"cells": ["cell_2"]}))];
+    let uses = vec![set(json!({"cells": ["cell_1"]})), last];
     let request = setup.mixed(vec![("", with(&config, "at_once", json!(at_once)))], uses);
     let (_, running, stop) = in_memory(&setup, request).await;
     let watching = async {
-        setup
-            .until(|_| setup.others.iter().all(|world| world.value("cell_2").as_deref() == Some("chaos")))
-            .await;
+        setup.until(|_| setup.others.iter().all(|world| world.dump().contains(sign))).await;
         trouble(&setup.others[1]);
         stop.stop(StopReason::Interrupted);
         let began = Instant::now();
@@ -188,6 +191,14 @@ async fn a_system_that_does_not_answer_delays_no_other() {
 async fn a_system_that_hangs_delays_no_other() {
     for at_once in [1, 3] {
         check_delay(|world| world.delay(Duration::from_secs(25)), at_once).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_takes_long_to_end_delays_no_other() {
+    for at_once in [1, 3] {
+        let last = lock(json!({"cells": ["cell_2"]}));
+        check_delay_after(last, "lock cell_2", |world| world.delay(Duration::from_secs(25)), at_once).await;
     }
 }
 

@@ -117,6 +117,7 @@ impl Fault for LockCells {
     }
 
     async fn finish(&self, _cx: &StepContext, session: CellLock) -> Result<Option<Effect>, FaultError> {
+        session.world.delayed().await;
         let held = session.world.state().locks.values().filter(|owner| **owner == session.handle).count();
         if held < session.taken {
             return Err(FaultError::Target(Failure::new("keep the locks to the end of the hold")));

@@ -107,7 +107,7 @@ impl FakeWorld {
         self.state().refusals = connections;
     }
 
-    /// Answers a connection only after this time, from now on.
+    /// Answers a connection, or the end of a session, only after this time, from now on.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
     }
@@ -141,6 +141,14 @@ impl FakeWorld {
             writeln!(text, "lock {name} by {owner}").expect("a string takes everything");
         }
         text
+    }
+
+    /// Waits as long as an answer takes.
+    pub(crate) async fn delayed(&self) {
+        let delay = self.state().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
     }
 
     /// Reads the names of the cells.

@@ -126,10 +126,7 @@ impl Connector for FakeConnector {
             FaultError::Unreachable(Failure::new(format!("find the world `{}`", config.world)))
         })?;
         world.fuse.alive().await;
-        let delay = world.state().delay;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        world.delayed().await;
         let mut state = world.state();
         if state.refusals > 0 {
             state.refusals -= 1;
