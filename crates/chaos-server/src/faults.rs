@@ -17,6 +17,7 @@ pub mod network_duplicate;
 pub mod network_latency;
 pub mod network_loss;
 pub mod network_partition;
+pub mod permission_change;
 pub mod pid_exhaust;
 pub mod port_block;
 pub mod process_kill;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(network_loss::NetworkLoss)),
         erase(OnHost(network_partition::NetworkPartition)),
         erase(OnHost(pid_exhaust::PidExhaust)),
+        erase(OnHost(permission_change::PermissionChange)),
         erase(OnHost(port_block::PortBlock)),
         erase(OnHost(process_kill::ProcessKill)),
         erase(OnHost(process_pause::ProcessPause)),
