@@ -14,6 +14,8 @@ use world::TestHost;
 
 type Partition = Use<NetworkPartition>;
 
+/// The host that is cut off.
+const HOST: &str = "th4";
 /// Both firewalls that a host may have.
 const BACKENDS: [&str; 2] = ["nft", "iptables"];
 /// Whether `other.world.test` answers to the host.
@@ -28,7 +30,7 @@ async fn serves(host: &TestHost) -> bool {
 #[tokio::test]
 async fn a_host_that_is_cut_off_from_one_peer_reaches_the_others() {
     for backend in BACKENDS {
-        let Some(host) = TestHost::get("th1").await else { return };
+        let Some(host) = TestHost::get(HOST).await else { return };
         let before = host.snapshot().await;
         let mut cut =
             Partition::new(&host, json!({ "peers": ["other.world.test"], "backend": backend })).await;
@@ -55,7 +57,7 @@ async fn a_host_that_is_cut_off_from_one_peer_reaches_the_others() {
 async fn a_host_that_is_cut_off_from_everybody_lets_us_in_and_resolves_names() {
     for backend in BACKENDS {
         for user in ["root", "chaos"] {
-            let Some(host) = TestHost::get("th1").await else { return };
+            let Some(host) = TestHost::get(HOST).await else { return };
             let before = host.snapshot().await;
             let target = connect(&host, user, "60s").await;
             let mut cut = Partition::on(target, Duration::from_secs(60), json!({ "backend": backend })).await;
@@ -80,7 +82,7 @@ async fn a_host_that_is_cut_off_from_everybody_lets_us_in_and_resolves_names() {
 
 #[tokio::test]
 async fn only_the_named_ports_protocol_and_direction_are_cut() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get(HOST).await else { return };
     let mut cut = Partition::new(
         &host,
         json!({ "cidrs": ["10.77.0.51/32"], "ports": [8080], "protocol": "tcp", "direction": "out" }),
@@ -101,7 +103,7 @@ async fn only_the_named_ports_protocol_and_direction_are_cut() {
 #[tokio::test]
 async fn the_deadline_alone_undoes_it_and_recovery_says_so() {
     for backend in BACKENDS {
-        let Some(host) = TestHost::get("th1").await else { return };
+        let Some(host) = TestHost::get(HOST).await else { return };
         let before = host.snapshot().await;
         let target = connect(&host, "root", "1s").await;
         let mut cut = Partition::on(target, Duration::from_secs(1), json!({ "backend": backend })).await;
@@ -121,7 +123,7 @@ async fn the_deadline_alone_undoes_it_and_recovery_says_so() {
 
 #[tokio::test]
 async fn a_reboot_takes_it_and_recovery_says_so() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get(HOST).await else { return };
     // What a reboot takes of others is gone before.
     host.reboot_and_wait().await;
     let before = host.snapshot().await;
@@ -141,7 +143,7 @@ async fn a_table_that_somebody_flushed_is_noticed_and_nothing_is_left() {
         ("nft", "nft flush ruleset"),
         ("iptables", "for t in iptables ip6tables; do $t -w 5 -F; $t -w 5 -X; done"),
     ] {
-        let Some(host) = TestHost::get("th1").await else { return };
+        let Some(host) = TestHost::get(HOST).await else { return };
         let before = host.snapshot().await;
         let mut cut = Partition::new(&host, json!({ "peers": ["10.77.0.51"], "backend": backend })).await;
         cut.inject().await;
@@ -162,7 +164,7 @@ async fn a_table_that_somebody_flushed_is_noticed_and_nothing_is_left() {
 #[tokio::test]
 async fn two_runs_at_once_each_take_back_their_own() {
     for backend in BACKENDS {
-        let Some(host) = TestHost::get("th1").await else { return };
+        let Some(host) = TestHost::get(HOST).await else { return };
         let before = host.snapshot().await;
         let mut first = Partition::new(&host, json!({ "peers": ["10.77.0.51"], "backend": backend })).await;
         let mut second =
@@ -180,7 +182,7 @@ async fn two_runs_at_once_each_take_back_their_own() {
 
 #[tokio::test]
 async fn rules_of_others_stay_also_those_that_use_ours() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get(HOST).await else { return };
     host.sh("iptables -w 5 -A INPUT -p tcp --dport 9 -j DROP").await;
     let before = host.snapshot().await;
     let mut cut = Partition::new(&host, json!({ "peers": ["10.77.0.51"], "backend": "iptables" })).await;
@@ -196,7 +198,7 @@ async fn rules_of_others_stay_also_those_that_use_ours() {
 #[tokio::test]
 async fn an_undo_without_an_inject_does_nothing() {
     for backend in BACKENDS {
-        let Some(host) = TestHost::get("th1").await else { return };
+        let Some(host) = TestHost::get(HOST).await else { return };
         let before = host.snapshot().await;
         let mut cut = Partition::new(&host, json!({ "peers": ["10.77.0.51"], "backend": backend })).await;
         assert_eq!(cut.revert().await.outcome, RevertOutcome::NothingToDo);
@@ -207,7 +209,7 @@ async fn an_undo_without_an_inject_does_nothing() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_nothing_is_touched() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get(HOST).await else { return };
     let before = host.snapshot().await;
     let target = connect(&host, "root", "60s").await;
     let params: &[Value] = &[
@@ -230,7 +232,9 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_touched() {
         let error = refusal::<NetworkPartition>(&target, params.clone()).await;
         assert!(matches!(error, FaultError::Params(_)), "{params}: {error:?}");
     }
-    for itself in ["10.77.0.2", "fd77::2", "127.0.0.1", "localhost", "th1.world.test", "nowhere.world.test"] {
+    let (v4, v6) = (host.host.address.to_string(), host.host.ipv6.to_string());
+    let name = format!("{HOST}.world.test");
+    for itself in [&v4, &v6, &name, "127.0.0.1", "localhost", "nowhere.world.test"] {
         let error = refusal::<NetworkPartition>(&target, json!({ "peers": [itself] })).await;
         assert!(matches!(error, FaultError::Preflight(_)), "{itself}: {error:?}");
     }
@@ -239,7 +243,7 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_touched() {
 
 #[tokio::test]
 async fn a_host_without_nft_is_cut_with_iptables_and_one_without_both_is_refused() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get(HOST).await else { return };
     let before = host.snapshot().await;
     let hide = |tool: &str| format!("mv $(command -v {tool}) /root/{tool}.hidden");
     let show = |tool: &str| format!("mv /root/{tool}.hidden /usr/sbin/{tool}");

@@ -24,7 +24,7 @@ async fn call(host: &TestHost) -> (bool, Duration) {
 async fn a_blocked_port_is_silent_or_refused_from_outside_and_open_from_inside() {
     for backend in ["nft", "iptables"] {
         for action in ["drop", "reject"] {
-            let Some(host) = TestHost::get("th2").await else { return };
+            let Some(host) = TestHost::get("th5").await else { return };
             let before = host.snapshot().await;
             assert!(call(&host).await.0);
             let mut block =
@@ -46,7 +46,7 @@ async fn a_blocked_port_is_silent_or_refused_from_outside_and_open_from_inside()
 
 #[tokio::test]
 async fn ports_of_others_can_be_closed_to_the_host_and_its_own_too() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("th5").await else { return };
     let before = host.snapshot().await;
     let params = json!({ "ports": [8080, 80], "direction": "both", "protocol": "tcp", "action": "reject", "loopback": true });
     let mut block = Block::new(&host, params).await;
@@ -61,34 +61,34 @@ async fn ports_of_others_can_be_closed_to_the_host_and_its_own_too() {
 
 #[tokio::test]
 async fn a_port_is_closed_only_to_those_who_are_named() {
-    let Some(hosts) = TestHost::get_all(&["th1", "th2"]).await else { return };
+    let Some(hosts) = TestHost::get_all(&["th4", "th5"]).await else { return };
     let [other, host] = hosts.as_slice() else { unreachable!("two were asked for") };
-    let mut block = Block::new(host, json!({ "ports": [80], "from": ["th1.world.test"] })).await;
+    let mut block = Block::new(host, json!({ "ports": [80], "from": ["th4.world.test"] })).await;
     block.inject().await;
-    assert!(!other.is_true("curl -sS -m 2 http://10.77.0.3/").await);
+    assert!(!other.is_true(&format!("curl -sS -m 2 http://{}/", host.host.address)).await);
     assert!(call(host).await.0);
     block.recover(host).await;
-    other.sh("curl -sS -m 2 http://10.77.0.3/").await;
+    other.sh(&format!("curl -sS -m 2 http://{}/", host.host.address)).await;
 }
 
 #[tokio::test]
 async fn the_port_we_came_to_stays_open_for_us_only() {
-    let Some(hosts) = TestHost::get_all(&["th1", "th2"]).await else { return };
+    let Some(hosts) = TestHost::get_all(&["th4", "th5"]).await else { return };
     let [other, host] = hosts.as_slice() else { unreachable!("two were asked for") };
     let target = connect(host, "chaos", "1s").await;
     let mut block = Block::on(target, Duration::from_secs(2), json!({ "ports": [22] })).await;
     block.inject().await;
     assert!(lets_in(host).await, "a new login gets in");
-    assert!(!other.is_true("nc -z -w 1 10.77.0.3 22").await);
+    assert!(!other.is_true(&format!("nc -z -w 1 {} 22", host.host.address)).await);
     block.die();
     block.wait_for_deadline(host).await;
-    other.sh("nc -z -w 2 10.77.0.3 22").await;
+    other.sh(&format!("nc -z -w 2 {} 22", host.host.address)).await;
     assert_eq!(block.recover(host).await.outcome, RevertOutcome::AlreadyUndone);
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("th5").await else { return };
     let target = connect(&host, "root", "60s").await;
     for params in [
         json!({}),
