@@ -23,6 +23,8 @@ well() {
 }
 # start_again: starts it and waits until it is as well as it was. What starts slowly is waited for in the next try.
 start_again() {
+    # By this name Podman sees that a unit runs it, and leaves what watches the container in that unit, to end with it.
+    unset INVOCATION_ID NOTIFY_SOCKET
     said=$(bounded 30 "$engine" start "$container" 2>&1) || fail 75 "$engine does not start it: $said"
     soon 10 runs || fail 75 "it was started and does not run"
     # From here on it is we who brought it back, should this be cut off.

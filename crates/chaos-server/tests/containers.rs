@@ -1,0 +1,381 @@
+//! Containers on real hosts, under Podman and under Docker: killed, paused, stopped, and as they were afterwards.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
+
+mod stage;
+mod world;
+
+use std::time::Duration;
+
+use chaos_core::fault::RevertOutcome;
+use chaos_core::{Fault, FaultError};
+use chaos_server::faults::container_kill::ContainerKill;
+use chaos_server::faults::container_pause::ContainerPause;
+use chaos_server::faults::container_stop::ContainerStop;
+use chaos_server::{OnHost, ServerTarget};
+use serde_json::json;
+use stage::{Setup, Stage};
+use world::{TestHost, wait_until};
+
+type Kill = Stage<OnHost<ContainerKill>>;
+type Pause = Stage<OnHost<ContainerPause>>;
+type Stop = Stage<OnHost<ContainerStop>>;
+
+const ENGINES: [&str; 2] = ["podman", "docker"];
+const NAME: &str = "shop-db-1";
+const SOON: Duration = Duration::from_secs(30);
+/// Counts as long as it lives.
+const COUNTS: &str = "sh -c 'while :; do echo x >>/tmp/n; sleep 0.1; done'";
+
+/// Starts the engine and one container. What is behind the name of the image runs in it.
+async fn with_container(engine: &str, options: &str, command: &str) -> Option<TestHost> {
+    let host = TestHost::get("th1").await?;
+    clean(&host).await;
+    if engine == "docker" {
+        host.sh("systemctl start docker").await;
+    }
+    host.sh(&format!("{engine} import /usr/lib/world/busybox.tar localhost/world/busybox:1 >/dev/null 2>&1"))
+        .await;
+    host.sh(&run(engine, options, command)).await;
+    Some(host)
+}
+
+fn run(engine: &str, options: &str, command: &str) -> String {
+    format!(
+        "{engine} run -d --name {NAME} --network none {options} localhost/world/busybox:1 {command} </dev/null"
+    )
+}
+
+/// Removes what a test made, and what one that failed has left.
+async fn clean(host: &TestHost) {
+    host.sh("systemctl disable -q docker.service containerd.service 2>/dev/null
+        podman rm -f -t 0 -a >/dev/null 2>&1
+        if systemctl is-active -q docker; then docker ps -aq | xargs -r docker rm -f >/dev/null; fi
+        systemctl stop docker.service docker.socket containerd.service; systemctl reset-failed; true")
+        .await;
+}
+
+async fn on<F: Fault<Target = ServerTarget> + Default>(
+    host: TestHost,
+    engine: &'static str,
+    setup: Setup,
+) -> Stage<F> {
+    Stage::on(host, Setup { container: Some((engine, NAME)), ..setup }).await
+}
+
+fn short() -> Setup {
+    Setup { hold: Duration::ZERO, margin: Some("4s"), ..Setup::default() }
+}
+
+async fn ask(host: &TestHost, engine: &str, what: &str) -> String {
+    host.sh(&format!("{engine} container inspect --format '{what}' {NAME}")).await.trim().to_owned()
+}
+
+async fn status(host: &TestHost, engine: &str) -> String {
+    ask(host, engine, "{{.State.Status}}").await
+}
+
+async fn started(host: &TestHost, engine: &str) -> String {
+    ask(host, engine, "{{.State.StartedAt}}").await
+}
+
+/// Nothing of the container runs in a unit of ours: it would end with that unit.
+async fn assert_on_its_own(host: &TestHost, id: &str) {
+    assert!(!host.is_true(&format!("cat /proc/[0-9]*/cgroup 2>/dev/null | grep '{id}'")).await);
+}
+
+/// Whether it goes on counting.
+async fn counts(host: &TestHost, engine: &str) -> bool {
+    let pid = ask(host, engine, "{{.State.Pid}}").await;
+    let file = format!("/proc/{pid}/root/tmp/n");
+    host.is_true(&format!("a=$(wc -c <{file}); sleep 0.7; b=$(wc -c <{file}); [ \"$b\" -gt \"$a\" ]")).await
+}
+
+#[tokio::test]
+async fn a_paused_container_does_nothing_and_then_goes_on() {
+    for (engine, user) in [("podman", "root"), ("docker", "root"), ("docker", "chaos")] {
+        let Some(host) = with_container(engine, "", COUNTS).await else { return };
+        let stage: Pause = on(host, engine, Setup { user, ..Setup::default() }).await;
+        let life = started(&stage.host, engine).await;
+        let step = stage.step(json!({})).await;
+        stage.host.assert_same(&stage.before).await;
+        assert_eq!(step.to_string(), format!("pause the container `{NAME}` ({engine})"));
+        let (session, _) = stage.act(&step).await;
+        assert_eq!(status(&stage.host, engine).await, "paused");
+        assert!(!counts(&stage.host, engine).await);
+        stage.finish(session).await.unwrap();
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.outcome, RevertOutcome::Restored);
+        assert!(reverted.conflicts.is_empty() && reverted.notes.is_empty(), "{reverted:?}");
+        assert!(counts(&stage.host, engine).await);
+        assert_eq!(started(&stage.host, engine).await, life);
+        assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+        stage.end(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_container_stays_stopped_and_then_runs_again() {
+    for (engine, policy) in
+        [("podman", "no"), ("podman", "always"), ("docker", "no"), ("docker", "unless-stopped")]
+    {
+        let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
+        let stage: Stop = on(host, engine, Setup::default()).await;
+        let step = stage.step(json!({ "grace_seconds": 0 })).await;
+        stage.host.assert_same(&stage.before).await;
+        let (session, _) = stage.act(&step).await;
+        assert_eq!(status(&stage.host, engine).await, "exited");
+        stage.finish(session).await.unwrap();
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
+        assert!(counts(&stage.host, engine).await);
+        assert_on_its_own(&stage.host, &step.rope.id).await;
+        stage.end(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_container_comes_back_by_its_policy_or_by_us() {
+    for (engine, policy) in
+        [("podman", "no"), ("podman", "always"), ("docker", "no"), ("docker", "unless-stopped")]
+    {
+        let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
+        let stage: Kill = on(host, engine, Setup::default()).await;
+        let life = started(&stage.host, engine).await;
+        let step = stage.step(json!({})).await;
+        stage.host.assert_same(&stage.before).await;
+        let (session, _) = stage.act(&step).await;
+        assert!(started(&stage.host, engine).await != life || status(&stage.host, engine).await == "exited");
+        stage.finish(session).await.unwrap();
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
+        assert_eq!(reverted.notes.len(), usize::from(policy != "no"), "{engine} {policy}: {reverted:?}");
+        assert!(counts(&stage.host, engine).await);
+        assert_ne!(started(&stage.host, engine).await, life);
+        stage.end(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn a_signal_that_the_container_does_not_heed_is_no_success() {
+    let Some(host) = with_container("podman", "", COUNTS).await else { return };
+    let stage: Kill = on(host, "podman", Setup::default()).await;
+    let step = stage.step(json!({ "signal": "SIGHUP" })).await;
+    let (session, effect) = stage.try_act(&step).await;
+    let said = effect.unwrap_err().chain();
+    assert!(said.contains("it handles that signal, or ignores it"), "{said}");
+    drop(session);
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::NothingToDo);
+    assert!(counts(&stage.host, "podman").await);
+    stage.end(&step).await;
+    clean(&stage.host).await;
+}
+
+#[tokio::test]
+async fn the_deadline_alone_brings_a_container_back() {
+    for engine in ENGINES {
+        let Some(host) = with_container(engine, "", COUNTS).await else { return };
+        let stage: Stop = on(host, engine, short()).await;
+        let step = stage.step(json!({ "grace_seconds": 0 })).await;
+        let (session, _) = stage.act(&step).await;
+        drop(session);
+        let done = format!("grep -q by=deadline {}/done", step.rope.dir);
+        wait_until("the deadline starts it", SOON, async || stage.host.is_true(&done).await).await;
+        assert!(counts(&stage.host, engine).await);
+        assert_on_its_own(&stage.host, &step.rope.id).await;
+        assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+        stage.end(&step).await;
+
+        let stage: Pause = on(stage.host, engine, short()).await;
+        let step = stage.step(json!({})).await;
+        let (session, _) = stage.act(&step).await;
+        drop(session);
+        let done = format!("grep -q by=deadline {}/done", step.rope.dir);
+        wait_until("the deadline lets it go on", SOON, async || stage.host.is_true(&done).await).await;
+        assert!(counts(&stage.host, engine).await);
+        stage.end(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_would_stay_stopped_over_a_reboot_runs_after_it() {
+    for (policy, runs) in [("unless-stopped", true), ("always", true), ("no", false)] {
+        let Some(host) = with_container("docker", &format!("--restart={policy}"), COUNTS).await else {
+            return;
+        };
+        host.sh("systemctl enable -q docker.service containerd.service").await;
+        let mut stage: Stop = on(host, "docker", Setup::default()).await;
+        let step = stage.step(json!({ "grace_seconds": 0 })).await;
+        let (session, _) = stage.act(&step).await;
+        drop(session);
+        stage.host.reboot_and_wait().await;
+        let done = format!("grep -q by=boot {}/done", step.rope.dir);
+        wait_until("the undo at boot is done", SOON, async || stage.host.is_true(&done).await).await;
+        assert_eq!(status(&stage.host, "docker").await == "running", runs, "{policy}");
+        stage.connect_again().await;
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.outcome, RevertOutcome::AlreadyUndone, "{policy}: {reverted:?}");
+        assert!(reverted.conflicts.is_empty(), "{policy}: {reverted:?}");
+        stage.disarm(&step).await;
+        let id = &step.rope.id;
+        assert!(!stage.host.is_true(&format!("find /etc /var/lib /run -xdev -name '*{id}*' | grep .")).await);
+        assert!(
+            !stage.host.is_true(&format!("systemctl list-units --all '{id}*' --no-legend | grep .")).await
+        );
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reboot_ends_a_pause_and_a_kill_as_it_would_have_without_us() {
+    let Some(host) = with_container("docker", "--restart=unless-stopped", COUNTS).await else { return };
+    host.sh("systemctl enable -q docker.service containerd.service").await;
+    let mut stage: Pause = on(host, "docker", Setup::default()).await;
+    let step = stage.step(json!({})).await;
+    let (session, _) = stage.act(&step).await;
+    drop(session);
+    stage.host.reboot_and_wait().await;
+    assert!(counts(&stage.host, "docker").await);
+    stage.connect_again().await;
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+    stage.disarm(&step).await;
+
+    let mut stage: Kill = on(stage.host, "docker", Setup::default()).await;
+    let step = stage.step(json!({})).await;
+    let (session, _) = stage.act(&step).await;
+    drop(session);
+    stage.host.reboot_and_wait().await;
+    assert!(counts(&stage.host, "docker").await);
+    stage.connect_again().await;
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+    stage.disarm(&step).await;
+    clean(&stage.host).await;
+}
+
+#[tokio::test]
+async fn a_container_made_anew_is_somebody_elses() {
+    for engine in ENGINES {
+        let Some(host) = with_container(engine, "", COUNTS).await else { return };
+        let stage: Stop = on(host, engine, Setup::default()).await;
+        let step = stage.step(json!({ "grace_seconds": 0 })).await;
+        let (session, _) = stage.act(&step).await;
+        stage
+            .host
+            .sh(&format!("{engine} rm -f {NAME}; {}; {engine} stop -t 0 {NAME}", run(engine, "", COUNTS)))
+            .await;
+        assert!(stage.finish(session).await.is_err());
+        let reverted = stage.revert(&step).await;
+        assert!(reverted.conflicts[0].found.contains("made anew by somebody else"), "{reverted:?}");
+        assert_eq!(status(&stage.host, engine).await, "exited");
+        stage.disarm(&step).await;
+
+        stage.host.sh(&format!("{engine} start {NAME}")).await;
+        let stage: Pause = on(stage.host, engine, Setup::default()).await;
+        let step = stage.step(json!({})).await;
+        let (session, _) = stage.act(&step).await;
+        stage.host.sh(&format!("{engine} rm -f {NAME}")).await;
+        assert!(stage.finish(session).await.is_err());
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.conflicts[0].what, format!("container `{NAME}` ({engine})"));
+        assert!(reverted.conflicts[0].found.contains("removed by somebody else"), "{reverted:?}");
+        stage.disarm(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn what_others_did_to_the_container_is_left_alone() {
+    let Some(host) = with_container("podman", "", COUNTS).await else { return };
+    let stage: Stop = on(host, "podman", Setup::default()).await;
+    let step = stage.step(json!({ "grace_seconds": 0 })).await;
+    // Stopped by somebody between plan and inject: there is nothing to do, and nothing to undo.
+    stage.host.sh(&format!("podman stop -t 0 {NAME}")).await;
+    let (session, effect) = stage.try_act(&step).await;
+    assert!(effect.unwrap_err().chain().contains("does not run any more"));
+    drop(session);
+    let reverted = stage.try_revert(&step, false).await.unwrap();
+    assert!(reverted.conflicts[0].found.contains("nothing says that this was us"), "{reverted:?}");
+    assert_eq!(status(&stage.host, "podman").await, "exited");
+    stage.disarm(&step).await;
+
+    // Unpaused by somebody during the hold.
+    stage.host.sh(&format!("podman start {NAME}")).await;
+    let stage: Pause = on(stage.host, "podman", Setup::default()).await;
+    let step = stage.step(json!({})).await;
+    let (session, _) = stage.act(&step).await;
+    stage.host.sh(&format!("podman unpause {NAME}")).await;
+    let error = stage.finish(session).await.unwrap_err();
+    assert!(error.chain().contains("somebody else ended the pause"), "{}", error.chain());
+    let reverted = stage.revert(&step).await;
+    assert_eq!(reverted.outcome, RevertOutcome::NothingToDo);
+    assert!(reverted.notes[0].contains("somebody else had taken it back"), "{reverted:?}");
+    stage.end(&step).await;
+
+    // Another life of it.
+    let step = stage.step(json!({})).await;
+    stage.host.sh(&format!("podman restart -t 0 {NAME}")).await;
+    let (session, effect) = stage.try_act(&step).await;
+    assert!(effect.unwrap_err().chain().contains("started anew meanwhile"));
+    drop(session);
+    assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
+    stage.disarm(&step).await;
+    clean(&stage.host).await;
+}
+
+#[tokio::test]
+async fn a_container_with_a_health_check_is_waited_for_until_it_is_healthy() {
+    for engine in ENGINES {
+        let options = "--health-cmd 'test -e /tmp/ok' --health-interval 1s --health-start-period 1s";
+        let command = "sh -c 'sleep 3; touch /tmp/ok; while :; do echo x >>/tmp/n; sleep 0.1; done'";
+        let Some(host) = with_container(engine, options, command).await else { return };
+        const HEALTH: &str = "{{.State.Health.Status}}";
+        wait_until("it is healthy", SOON, async || ask(&host, engine, HEALTH).await == "healthy").await;
+        let stage: Stop = on(host, engine, Setup::default()).await;
+        let step = stage.step(json!({ "grace_seconds": 0 })).await;
+        let (session, _) = stage.act(&step).await;
+        drop(session);
+        stage.host.sh(&format!("{engine} start {NAME}; rm -f /tmp/none; {engine} stop -t 0 {NAME}")).await;
+        assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
+        assert_eq!(ask(&stage.host, engine, HEALTH).await, "healthy");
+        stage.disarm(&step).await;
+        clean(&stage.host).await;
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_brought_back_is_refused() {
+    let Some(host) = with_container("podman", "--rm", COUNTS).await else { return };
+    let stage: Stop = on(host, "podman", Setup::default()).await;
+    let said = stage.prepare(json!({})).await.unwrap_err().chain();
+    assert!(said.contains("it was started with `--rm`"), "{said}");
+    let stage: Kill = on(stage.host, "podman", Setup::default()).await;
+    assert!(stage.prepare(json!({})).await.is_err());
+    let said = stage.prepare(json!({ "signal": "STOP" })).await.unwrap_err();
+    assert!(matches!(said, FaultError::Params(_)));
+
+    clean(&stage.host).await;
+    stage.host.sh(&run("podman", "--cgroups=disabled", COUNTS)).await;
+    let stage: Stop = on(stage.host, "podman", Setup::default()).await;
+    let said = stage.prepare(json!({})).await.unwrap_err().chain();
+    assert!(said.contains("without a control group of its own"), "{said}");
+
+    clean(&stage.host).await;
+    stage.host.sh(&run("podman", "", COUNTS)).await;
+    stage.host.sh(&format!("podman pause {NAME}")).await;
+    let stage: Pause = on(stage.host, "podman", Setup::default()).await;
+    let said = stage.prepare(json!({})).await.unwrap_err().chain();
+    assert!(said.contains("which is `paused`"), "{said}");
+    let said = stage.prepare(json!({ "name": "other" })).await.unwrap_err().chain();
+    assert!(said.contains("unknown field `name`"), "{said}");
+    let stage: Pause = on(stage.host, "podman", Setup { filters: vec!["^web$"], ..Setup::default() }).await;
+    let said = stage.prepare(json!({})).await.unwrap_err().chain();
+    assert!(said.contains("no `resource_filters` allow it"), "{said}");
+    clean(&stage.host).await;
+
+    let stage = Pause::on(stage.host, Setup::default()).await;
+    let said = stage.prepare(json!({})).await.unwrap_err().chain();
+    assert!(said.contains("which is a host"), "{said}");
+}
