@@ -62,7 +62,8 @@ pub enum Rope {
     EndsByItself,
     /// A deadline of ours on the target.
     OnTarget {
-        /// Whether it still acts after a reboot of the target.
+        /// Whether the fault is also over when the target was rebooted meanwhile: the deadline still acts then, or the reboot
+        /// itself ends the effect.
         survives_reboot: bool,
     },
     /// A limit of the server ends it: a statement timeout, a closed session.

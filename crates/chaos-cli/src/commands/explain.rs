@@ -50,7 +50,7 @@ fn fault_page(fault: &dyn DynFault, schema: &Value) -> String {
     let spec = fault.spec();
     let mut page = format!("{}: {}\n\n", spec.name, spec.summary);
     // Writing into a String cannot fail, here and below.
-    let _ = writeln!(page, "Target  {}", spec.target);
+    let _ = writeln!(page, "Target  {}; of several `targets`, the one that `on` names", spec.target);
     let _ = writeln!(page, "Risk    {}, {}", risk(spec.risk), risk_words(spec.risk));
     let _ =
         writeln!(page, "Undo    {}: {}", reversibility(spec.reversibility), undo_words(spec.reversibility));

@@ -31,7 +31,7 @@ pub struct NetworkBandwidth;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// What the host sends at most, in bits a second, from `64kbit` to `400gbit`: `512kbit`, `1mbit`. SSH is slowed too.
+    /// What the host sends at most, in bits a second, from `64kbit` to `400gbit`. SSH is slowed too. Example: `1mbit`.
     pub rate: Rate,
     /// What may go at once without being slowed, at least a packet: `32KiB`. Default: 10 ms of the rate, at least 4 KiB and two
     /// packets.

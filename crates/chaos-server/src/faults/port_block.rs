@@ -22,7 +22,7 @@ pub struct PortBlock;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// The ports, 1 to 65535: `[80, 443]`.
+    /// The ports, 1 to 65535. Example: `[80, 443]`.
     pub ports: Vec<Port>,
     /// `tcp`, `udp`, or `any` for both. Default: `any`.
     #[serde(default)]
