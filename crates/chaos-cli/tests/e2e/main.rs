@@ -15,6 +15,7 @@ mod harness;
 mod locks;
 mod refusals;
 mod secrets;
+mod servers;
 mod signals;
 mod targets;
 mod trouble;

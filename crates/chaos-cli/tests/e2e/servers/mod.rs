@@ -1,0 +1,12 @@
+//! Servers: the real binary against real hosts over real SSH.
+
+mod bed;
+#[cfg(feature = "crash-points")]
+mod crash;
+mod example;
+mod mixed;
+
+#[path = "../../../../chaos-server/tests/world/mod.rs"]
+mod hosts;
+
+pub use bed::Bed;
