@@ -155,11 +155,12 @@ pub fn free_port() -> u16 {
 
 fn config(path: &Path, port: u16, lines: &str) -> String {
     let dir = path.display();
-    // The first value of an option counts.
+    // The first value of an option counts. Bash reads `.bashrc` when a server starts it, unless it believes to be inside
+    // another shell: what the developer's one does, and how long that takes, is no part of these tests.
     format!(
         "{lines}\nListenAddress 127.0.0.1:{port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized\nPidFile none\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 300:30:400\n\
-         PermitRootLogin yes\nUseDNS no\n"
+         PermitRootLogin yes\nUseDNS no\nSetEnv SHLVL=3\n"
     )
 }
 
