@@ -8,6 +8,7 @@ pub mod cpu_stress;
 pub mod disk_fill;
 pub mod dns_failure;
 pub mod fd_exhaust;
+pub mod inode_fill;
 pub mod io_stress;
 pub mod memory_stress;
 pub mod network;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(disk_fill::DiskFill)),
         erase(OnHost(dns_failure::DnsFailure)),
         erase(OnHost(fd_exhaust::FdExhaust)),
+        erase(OnHost(inode_fill::InodeFill)),
         erase(OnHost(io_stress::IoStress)),
         erase(OnHost(memory_stress::MemoryStress)),
         erase(OnHost(network_bandwidth::NetworkBandwidth)),

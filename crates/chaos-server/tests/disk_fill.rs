@@ -69,7 +69,8 @@ async fn a_disk_is_filled_up_to_a_share_by_a_login_without_root() {
 async fn a_disk_is_filled_until_so_much_is_left_by_writing() {
     let Some(stage) = Disks::get("th2").await else { return };
     let expected = available(&stage.host, "/ext").await - 60 * MIB;
-    let params = json!({"leave_free": "60MiB", "target_mount": "/ext", "keep_free": "10MiB", "method": "write"});
+    let params =
+        json!({"leave_free": "60MiB", "target_mount": "/ext", "keep_free": "10MiB", "method": "write"});
     fill_and_undo(&stage, params, "/ext", expected).await;
 }
 
@@ -82,8 +83,12 @@ async fn a_gigabyte_is_reserved_and_seen_in_two_round_trips() {
     let (_session, effect) = stage.act(&step).await;
     println!("arm, inject and verify of 1 GB: {:?}", start.elapsed());
     // Arm and inject are one script each. A third one would have told what is available now.
-    assert!(effect.0.contains_key("available_after") && !effect.0.contains_key("available_now"), "{effect:?}");
-    let dropped = effect.0["available_before"].as_u64().unwrap() - effect.0["available_after"].as_u64().unwrap();
+    assert!(
+        effect.0.contains_key("available_after") && !effect.0.contains_key("available_now"),
+        "{effect:?}"
+    );
+    let dropped =
+        effect.0["available_before"].as_u64().unwrap() - effect.0["available_after"].as_u64().unwrap();
     assert!(dropped >= 990_000_000, "{effect:?}");
     stage.revert(&step).await;
     stage.end(&step).await;
@@ -186,7 +191,10 @@ async fn a_written_fill_ends_when_its_client_is_gone_and_does_not_go_on_until_th
         let mut session = session;
         let acting = stage.inject(&step, &mut session);
         tokio::pin!(acting);
-        let writes = format!("[ $(stat -f -c '%a * %S' /tmp | sed 's/^/$((/;s/$/))/' | sh -c 'read -r x; eval echo $x') -lt {} ]", before - 20 * MIB);
+        let writes = format!(
+            "[ $(stat -f -c '%a * %S' /tmp | sed 's/^/$((/;s/$/))/' | sh -c 'read -r x; eval echo $x') -lt {} ]",
+            before - 20 * MIB
+        );
         tokio::select! {
             _ = &mut acting => {}
             () = wait_until("it writes", SOON, async || stage.host.is_true(&writes).await) => {}

@@ -1,0 +1,255 @@
+//! Takes the inodes of a file system with many empty files, and gives them back.
+//!
+//! The files lie in one directory of ours, whose name is chosen before and cannot be anybody else's. The undo removes the
+//! files that we made and the directory; what somebody else put into it stays and is reported.
+
+use std::time::Duration;
+
+use chaos_core::target::{NameKind, TargetName};
+use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_host::{Limits, Script};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::room;
+use super::size::{Percent, show};
+use crate::discovery::mounts::Place;
+use crate::host_fault::{HostFacts, HostFault};
+use crate::target::ServerTarget;
+
+const INJECT: &str = include_str!("inode_fill/inject.sh");
+const MEASURE: &str = include_str!("inode_fill/measure.sh");
+const UNDO: &str = include_str!("inode_fill/undo.sh");
+
+/// What is taken when nothing is said.
+const DEFAULT: u64 = 10_000;
+/// The most that are taken: their undo must end within its minute.
+const INODES_MAX: u64 = 1_000_000;
+/// The smallest reserve when none is said.
+const KEEP_MIN: u64 = 1_000;
+/// What a name takes in a directory, and an inode in memory.
+const BYTES_EACH: u64 = 64;
+const MEMORY_EACH: u64 = 1_024;
+/// The longest that taking them may take, with what comes before and after.
+const INJECT_MAX: Duration = Duration::from_secs(90);
+
+/// Takes inodes: `server.inode_fill`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InodeFill;
+
+/// What a person writes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// How many inodes to take, 1 to 1000000. Only one of `inodes`, `fill_percent` and `leave_free` may be given.
+    /// Default: 10000.
+    #[schemars(range(min = 1, max = INODES_MAX))]
+    pub inodes: Option<u64>,
+    /// How many of all inodes shall be taken in the end, in percent: 1 to 100. Example: `95`.
+    pub fill_percent: Option<Percent>,
+    /// How many inodes shall stay free. Example: 500.
+    pub leave_free: Option<u64>,
+    /// A mount point, or a directory on the mount that is meant. Default: `/tmp`.
+    pub target_mount: String,
+    /// The reserve: so many inodes stay free whatever else is asked for. A mount that the host itself needs keeps at least
+    /// 1000. Default: 5 % of all, but at least 1000.
+    pub keep_free: Option<u64>,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            inodes: None,
+            fill_percent: None,
+            leave_free: None,
+            target_mount: "/tmp".to_owned(),
+            keep_free: None,
+        }
+    }
+}
+
+/// One file system whose inodes are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The directory that ours is made in, without symbolic links.
+    pub dir: String,
+    /// Its device and inode, as `stat` prints them.
+    pub identity: String,
+    /// The directory as a person wrote it, where that leads through a symbolic link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// The mount point.
+    pub mount: String,
+    /// The type of the file system.
+    pub file_system: String,
+    /// How many inodes are taken.
+    pub inodes: u64,
+    /// How many were free.
+    pub free: u64,
+    /// How many stay free in any case.
+    pub keep: u64,
+    /// The boot in which the number of the device was read.
+    pub boot: String,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mount, file_system, inodes, free, .. } = self;
+        write!(f, "take {inodes} of the {free} free inodes of `{mount}` ({file_system})")?;
+        if self.dir != self.mount {
+            write!(f, ", in `{}`", self.dir)?;
+        }
+        match &self.written {
+            Some(written) => write!(f, "; `{written}` leads there through a symbolic link"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Step {
+    fn script(&self, text: &'static str, id: &str) -> Script {
+        Script::new(text)
+            .set("dir", &self.dir)
+            .set("identity", &self.identity)
+            .set("name", directory(id))
+            .set("count", self.inodes.to_string())
+            .set("keep", self.keep.to_string())
+            .set("boot", &self.boot)
+    }
+}
+
+/// Returns the name of the directory that holds the files.
+fn directory(id: &str) -> String {
+    format!(".{id}.inodes")
+}
+
+impl HostFault for InodeFill {
+    type Params = Params;
+    type Step = Step;
+
+    const SPEC: FaultSpec = FaultSpec {
+        name: "server.inode_fill",
+        target: "server",
+        summary: "takes the inodes of a file system with empty files",
+        risk: Risk::High,
+        reversibility: Reversibility::Exact,
+    };
+    const OUTLIVES_REBOOT: bool = true;
+
+    async fn prepare(
+        &self,
+        _cx: &PrepareContext,
+        target: &ServerTarget,
+        params: Params,
+    ) -> Result<Vec<Step>, FaultError> {
+        check(&params)?;
+        let place = room::place(target, &params.target_mount).await?;
+        target.require(&["find", "stat", "xargs"])?;
+        let (inodes, keep) = amount(&place, &params)?;
+        room::check_memory(&place, inodes * MEMORY_EACH)?;
+        let bytes = inodes * BYTES_EACH + room::NEEDED_FREE.min(place.room.size / 20);
+        if place.room.available < bytes {
+            let why = format!("the names need room too: {} are available", show(place.room.available));
+            return Err(room::refuse(&place, why));
+        }
+        let is_same = place.real == params.target_mount.trim_end_matches('/');
+        Ok(vec![Step {
+            written: (!is_same).then(|| params.target_mount.clone()),
+            dir: place.real,
+            identity: place.identity,
+            mount: place.mount.point,
+            file_system: place.mount.kind,
+            inodes,
+            free: place.room.inodes_free,
+            keep,
+            boot: target.facts().boot_id.clone(),
+        }])
+    }
+
+    fn facts(&self, step: &Step) -> HostFacts {
+        let names = [&step.mount, &step.dir].map(|path| TargetName::new(NameKind::Path, path.clone()));
+        HostFacts {
+            undo: format!("remove one directory with {} empty files from `{}`", step.inodes - 1, step.dir),
+            claims: vec![room::claim(&step.mount, "inodes")],
+            names: if step.mount == step.dir { names[..1].to_vec() } else { names.to_vec() },
+            mounts: vec![step.mount.clone()],
+            ..HostFacts::default()
+        }
+    }
+
+    fn undo(&self, step: &Step, id: &str) -> Script {
+        step.script(UNDO, id)
+    }
+
+    fn inject(&self, step: &Step, id: &str) -> Script {
+        step.script(INJECT, id)
+    }
+
+    fn inject_limits(&self, _step: &Step) -> Limits {
+        Limits::time(INJECT_MAX)
+    }
+
+    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
+        Some(step.script(MEASURE, id))
+    }
+
+    fn conflict(&self, step: &Step, what: &str) -> String {
+        match what {
+            "name" => format!("the directory of ours in `{}`", step.dir),
+            _ => format!("directory `{}`", step.dir),
+        }
+    }
+}
+
+fn check(params: &Params) -> Result<(), FaultError> {
+    let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
+    let goals = [params.inodes.is_some(), params.fill_percent.is_some(), params.leave_free.is_some()];
+    if goals.iter().filter(|is_given| **is_given).count() > 1 {
+        let hint = "give one of `inodes`, `fill_percent` and `leave_free`";
+        return refuse("fill to more than one level at once".to_owned(), hint);
+    }
+    match params.inodes {
+        Some(inodes) if !(1..=INODES_MAX).contains(&inodes) => {
+            refuse(format!("take {inodes} inodes"), "`inodes` is 1 to 1000000")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Decides how many are taken, and how many stay.
+fn amount(place: &Place, params: &Params) -> Result<(u64, u64), FaultError> {
+    let room = place.room;
+    if room.inodes == 0 {
+        return Err(room::refuse(place, "it does not count inodes: they end when its space ends"));
+    }
+    let keep = params.keep_free.unwrap_or((room.inodes / 20).max(KEEP_MIN));
+    if room::is_needed(place) && keep < room::NEEDED_INODES {
+        let why = format!(
+            "the host needs this mount itself, and {} inodes must stay free there",
+            room::NEEDED_INODES
+        );
+        return Err(room::refuse(place, why));
+    }
+    let used = room.inodes.saturating_sub(room.inodes_free);
+    let inodes = match (params.inodes, params.fill_percent, params.leave_free) {
+        (Some(inodes), _, _) => inodes,
+        (_, Some(percent), _) => percent.of(room.inodes).saturating_sub(used),
+        (_, _, Some(free)) => room.inodes_free.saturating_sub(free),
+        (None, None, None) => DEFAULT,
+    };
+    if inodes == 0 {
+        return Err(room::refuse(place, format!("so many are taken already: {} are free", room.inodes_free)));
+    }
+    if inodes > INODES_MAX {
+        let why = format!("{inodes} inodes would be taken, and {INODES_MAX} is the most");
+        return Err(room::refuse(place, why));
+    }
+    if inodes.saturating_add(keep) > room.inodes_free {
+        let why = format!(
+            "{} inodes are free, {inodes} would be taken, and {keep} must stay as a reserve (`keep_free`)",
+            room.inodes_free
+        );
+        return Err(room::refuse(place, why));
+    }
+    Ok((inodes, keep))
+}
