@@ -120,10 +120,17 @@ impl Host {
         self.supervisor().is_some()
     }
 
-    /// Returns its first process, by its number on this machine.
+    /// Returns its first process, by its number on this machine; none while it is between two boots.
     pub fn first_process(&self) -> Option<u32> {
-        let container = only_child(self.supervisor()?, "systemd-nspawn")?;
-        only_child(container, "")
+        let container = child_named(self.supervisor()?, &["systemd-nspawn"])?;
+        // Before it runs an init, the process is half in this machine and half in the host.
+        child_named(container, &["systemd", "init"])
+    }
+
+    /// Returns what tells one boot from another, read from outside; none while it is between two boots.
+    pub fn boot_id(&self) -> Option<String> {
+        let path = format!("/proc/{}/root/proc/sys/kernel/random/boot_id", self.first_process()?);
+        fs::read_to_string(path).ok().map(|id| id.trim().to_owned())
     }
 
     fn supervisor(&self) -> Option<u32> {
@@ -133,10 +140,12 @@ impl Host {
     }
 }
 
-/// Returns the child of a process whose command line contains `name`.
-fn only_child(pid: u32, name: &str) -> Option<u32> {
+/// Returns the child of a process that runs one of these programs.
+fn child_named(pid: u32, names: &[&str]) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     children.split_whitespace().filter_map(|child| child.parse().ok()).find(|child: &u32| {
-        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains(name))
+        let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        let program = line.split('\0').next().unwrap_or_default();
+        program.rsplit('/').next().is_some_and(|program| names.contains(&program))
     })
 }
