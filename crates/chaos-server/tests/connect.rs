@@ -132,6 +132,36 @@ async fn every_kind_of_key_lets_us_in() {
 }
 
 #[tokio::test]
+async fn an_agent_lets_us_in_with_the_key_that_is_named() {
+    let Some(host) = TestHost::get("th1").await else { return };
+    let keys = inventory().unwrap().keys;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("agent");
+    let mut agent = tokio::process::Command::new("ssh-agent");
+    let agent = agent.arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).kill_on_drop(true);
+    let _agent = agent.spawn().unwrap();
+    world::wait_until("the agent is there", Duration::from_secs(10), async || socket.exists()).await;
+    for key in [&keys.stranger, &keys.ed25519] {
+        let mut add = tokio::process::Command::new("ssh-add");
+        assert!(add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().await.unwrap().success());
+    }
+    let mut auth = json!({ "type": "agent", "socket": socket });
+    assert!(connect(&host, json!({ "auth": auth })).await.is_ok());
+    auth["fingerprint"] = fingerprint(&keys.ed25519).await.into();
+    assert!(connect(&host, json!({ "auth": auth })).await.is_ok());
+    auth["fingerprint"] = fingerprint(&keys.stranger).await.into();
+    assert_has(&refused(&host, json!({ "auth": auth })).await, &["log in to `root@"]);
+    let nobody = json!({ "auth": { "type": "agent", "socket": "/no/such/agent" } });
+    assert_has(&refused(&host, nobody).await, &["/no/such/agent"]);
+}
+
+async fn fingerprint(key: &PathBuf) -> String {
+    let output = tokio::process::Command::new("ssh-keygen").arg("-lf").arg(key).output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split(' ').find(|word| word.starts_with("SHA256:")).unwrap().to_owned()
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_fit_is_one_clear_error() {
     let Some(host) = TestHost::get("th1").await else { return };
     let keys = inventory().unwrap().keys;
@@ -181,6 +211,15 @@ async fn a_login_shell_that_prints_noise_does_not_matter() {
     assert_eq!(target.facts().hostname, "th1");
     let said = refused(&host, json!({ "username": "nologin" })).await;
     assert_has(&said, &["run a script", "nologin"]);
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_after_the_login_is_given_up() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let started = Instant::now();
+    let said = refused(&host, json!({ "username": "hang" })).await;
+    assert_has(&said, &["run a script on `hang@", "within 20s"]);
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(crate) fn check(config: &ServerConfig) -> Result<(), Misfit> {
     refuse_twice(config).map_err(at("hosts"))?;
     config.inventory.iter().try_for_each(check_source).map_err(at("inventory"))?;
     config.select.names.iter().try_for_each(|name| check_pattern(name)).map_err(at("select"))?;
+    let excluded = &config.discovery.exclude_services;
+    excluded.iter().try_for_each(|name| check_pattern(name)).map_err(at("discovery"))?;
     config.margin().map(drop).map_err(at("deadline_margin"))
 }
 

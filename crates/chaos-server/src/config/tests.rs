@@ -1,3 +1,5 @@
+//! Which configurations are refused, in which words, and what of one is kept.
+
 use chaos_core::erase_connector;
 use serde_json::{Value, json};
 
@@ -144,6 +146,10 @@ fn what_cannot_be_for_all_hosts_is_refused() {
     check_refused(
         with("select", json!({ "names": ["web[1"] })),
         "`web[1` is no pattern: unclosed character class; missing ']'",
+    );
+    check_refused(
+        with("discovery", json!({ "exclude_services": ["{a"] })),
+        "`{a` is no pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
     );
     check_refused(
         with("inventory", json!([{ "labels": {} }])),

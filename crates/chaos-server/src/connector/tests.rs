@@ -1,3 +1,5 @@
+//! The members of configurations: merged, chosen, found again.
+
 use std::fs;
 
 use chaos_core::{Connector, Members, MembersRequest};

@@ -1,3 +1,5 @@
+//! Lists of hosts as people write them, read or refused by their line.
+
 use std::fs;
 
 use super::*;
