@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use chaos_core::FaultError;
 use chaos_core::fault::RevertOutcome;
+use chaos_server::faults::dns_failure::DnsFailure;
 use chaos_server::faults::network_bandwidth::NetworkBandwidth;
 use chaos_server::faults::network_corrupt::NetworkCorrupt;
 use chaos_server::faults::network_duplicate::NetworkDuplicate;
 use chaos_server::faults::network_latency::NetworkLatency;
 use chaos_server::faults::network_loss::NetworkLoss;
+use chaos_server::faults::network_partition::NetworkPartition;
 use network_world::{Use, connect, here, lets_in, refusal, ssh};
 use serde_json::json;
 use world::TestHost;
@@ -161,4 +163,21 @@ async fn what_makes_no_sense_is_refused() {
     is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "11s" })).await);
     is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "10ms", "jitter": "20ms" })).await);
     is_params(refusal::<NetworkLatency>(&target, json!({ "correlation": 25 })).await);
+}
+
+#[tokio::test]
+async fn a_host_without_the_tools_is_refused_and_nothing_is_touched() {
+    let Some(host) = TestHost::get("th3").await else { return };
+    let before = host.snapshot().await;
+    let target = connect(&host, "root", "60s").await;
+    let slow = refusal::<NetworkBandwidth>(&target, json!({ "rate": "1mbit" })).await;
+    assert!(slow.chain().contains("is not that of iproute2"), "{}", slow.chain());
+    let cut = refusal::<NetworkPartition>(&target, json!({ "peers": ["10.77.0.51"] })).await;
+    assert!(cut.chain().contains("there is no nft; there is no iptables"), "{}", cut.chain());
+    let named = refusal::<NetworkPartition>(&target, json!({ "peers": ["peer.world.test"] })).await;
+    assert!(named.chain().contains("find what `peer.world.test` stands for"), "{}", named.chain());
+    let wrong = json!({ "mode": "wrong_answer", "names": ["peer.world.test"] });
+    let wrong = refusal::<DnsFailure>(&target, wrong).await;
+    assert!(wrong.chain().contains("find `getent"), "{}", wrong.chain());
+    host.assert_same(&before).await;
 }

@@ -1,5 +1,5 @@
 # Loads chains of ours and sends packets through them, and reads that back. In: key id rules_v4 rules_v6
-find_network || fail 69 "the container is not there any more, or was restarted since the plan"
+find_planned_network || fail 69 "the container is not there any more, or was restarted since the plan"
 load() {
     why=$(printf '%s' "$2" | ns "$1-restore" -w 5 --noflush 2>&1) || fail 69 "$1 refuses the rules: $(printf '%s' "$why" | tr '\n' ' ')"
     wanted=$(printf '%s' "$2" | grep -c -e "--comment $id ")

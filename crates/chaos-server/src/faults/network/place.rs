@@ -27,12 +27,20 @@ pub struct Place {
     /// The container's name.
     #[serde(default)]
     pub container: Option<String>,
+    /// The container's first process, and when it started, in ticks since boot: an inject into another one is none.
+    #[serde(default)]
+    pub first: Option<(u32, u64)>,
 }
 
 impl Place {
     /// Starts a script that finds the network with `find_network` and acts in it with `ns`.
     pub fn script(&self, text: &'static str) -> Script {
-        Script::new(FIND).set("netns", self.netns.as_deref().unwrap_or_default()).then(&Script::new(text))
+        let (pid, start) = self.first.unwrap_or_default();
+        Script::new(FIND)
+            .set("netns", self.netns.as_deref().unwrap_or_default())
+            .set("first_pid", pid.to_string())
+            .set("first_start", start.to_string())
+            .then(&Script::new(text))
     }
 
     /// Names a thing there, for people and claims.
@@ -105,6 +113,11 @@ pub async fn look(target: &ServerTarget, names: &[String]) -> Result<Surrounding
 fn apply(seen: &mut Surroundings, key: &str, value: &str) {
     match key {
         "netns" if !value.is_empty() => seen.place.netns = Some(value.to_owned()),
+        "first_pid" => seen.place.first = value.parse().ok().map(|pid| (pid, 0)),
+        "first_start" => {
+            let start = value.parse().ok();
+            seen.place.first = seen.place.first.zip(start).map(|((pid, _), start)| (pid, start));
+        }
         "address" => seen.addresses.extend(address(value)),
         "link" if !seen.links.iter().any(|link| link == value) => seen.links.push(value.to_owned()),
         "default_link" if seen.default_link.is_none() => seen.default_link = Some(value.to_owned()),

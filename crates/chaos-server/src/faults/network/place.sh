@@ -6,6 +6,14 @@ find_network() {
     inside=$(ls -l /proc/[0-9]*/ns/net 2>/dev/null | grep -F -- "-> $netns" | sed -n '1s|.*/proc/\([0-9]*\)/ns/net.*|\1|p')
     [ -n "$inside" ]
 }
+# find_planned_network: the same for an inject. Numbers of namespaces are used again, so the process that the plan saw must still
+# be in it. In: first_pid first_start
+find_planned_network() {
+    [ -z "$netns" ] || [ "$(start_of_process "$first_pid")" = "$first_start" ] || return 1
+    find_network
+}
+# start_of_process PID: when a process started, in ticks since boot.
+start_of_process() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 # ns COMMAND…: runs a command in that network.
 ns() {
     if [ -n "$inside" ]; then nsenter -t "$inside" -n "$@"; else "$@"; fi

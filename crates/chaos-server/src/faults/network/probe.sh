@@ -4,6 +4,7 @@ if [ -n "$container" ]; then
     pid=$(container_pid) || fail 69 "the container \`$container\` does not run, or has no process on this host"
     netns=$(readlink "/proc/$pid/ns/net") || fail 69 "the network of the container \`$container\` cannot be found"
     [ "$netns" != "$(readlink /proc/self/ns/net)" ] || fail 65 "the container \`$container\` shares the network of the host"
+    field first_pid "$pid"; field first_start "$(start_of_process "$pid")"
     have nsenter || fail 69 "there is no \`nsenter\` on the host"
 fi
 find_network || fail 69 "nothing runs in the network of the container"
