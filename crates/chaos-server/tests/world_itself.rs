@@ -11,9 +11,16 @@ use world::{HostSnapshot, TestHost, wait_until};
 /// Hosts of both kinds.
 const BOTH: [&str; 2] = ["th1", "th3"];
 
+/// Returns a host just after a boot: what other tests may have left at work in memory is none of ours.
+async fn fresh(name: &str) -> Option<TestHost> {
+    let host = TestHost::get(name).await?;
+    host.reboot_and_wait().await;
+    Some(host)
+}
+
 /// Does `change`, looks, undoes it, looks again: the first look must show `line`, the second nothing.
 async fn check_seen(change: &str, undo: &str, line: &str) {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = fresh("th2").await else { return };
     let before = host.snapshot().await;
     host.sh(change).await;
     let changed = host.snapshot().await;
@@ -30,7 +37,7 @@ fn answers_ssh(host: &TestHost) -> bool {
 #[tokio::test]
 async fn two_looks_at_an_untouched_host_are_equal() {
     for name in BOTH {
-        let Some(host) = TestHost::get(name).await else { return };
+        let Some(host) = fresh(name).await else { return };
         let before = host.snapshot().await;
         for _ in 0..3 {
             host.assert_same(&before).await;
@@ -41,7 +48,7 @@ async fn two_looks_at_an_untouched_host_are_equal() {
 #[tokio::test]
 async fn a_reboot_changes_the_boot_id_and_nothing_else() {
     for name in BOTH {
-        let Some(host) = TestHost::get(name).await else { return };
+        let Some(host) = fresh(name).await else { return };
         let (before, boot) = (host.snapshot().await, host.boot_id().await);
         host.reboot_and_wait().await;
         assert_ne!(host.boot_id().await, boot);
@@ -52,7 +59,7 @@ async fn a_reboot_changes_the_boot_id_and_nothing_else() {
 
 #[tokio::test]
 async fn a_reboot_empties_what_a_reboot_empties() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = fresh("th1").await else { return };
     let before = host.snapshot().await;
     host.sh("touch /run/left /tmp/left /data/left /ext/kept; nft add table inet left; \
          tc qdisc add dev eth0 root tbf rate 100mbit burst 32k latency 50ms; \
@@ -67,7 +74,7 @@ async fn a_reboot_empties_what_a_reboot_empties() {
 #[tokio::test]
 async fn a_cut_network_is_cut_and_stays_cut_over_a_reboot() {
     for name in BOTH {
-        let Some(host) = TestHost::get(name).await else { return };
+        let Some(host) = fresh(name).await else { return };
         let before = host.snapshot().await;
         assert!(answers_ssh(&host));
         host.cut_network();
@@ -76,6 +83,19 @@ async fn a_cut_network_is_cut_and_stays_cut_over_a_reboot() {
         assert!(!answers_ssh(&host));
         host.join_network();
         wait_until("SSH answers again", Duration::from_secs(10), || async { answers_ssh(&host) }).await;
+        host.assert_same(&before).await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_not_seen() {
+    for name in BOTH {
+        let Some(host) = fresh(name).await else { return };
+        let before = host.snapshot().await;
+        let config = world::inventory().unwrap().ssh_config;
+        let mut ssh = tokio::process::Command::new("ssh");
+        ssh.arg("-F").arg(config).args([name, "true"]);
+        assert!(ssh.status().await.unwrap().success());
         host.assert_same(&before).await;
     }
 }
@@ -101,7 +121,7 @@ async fn hosts_reach_each_other_and_their_peers_by_name() {
 
 #[tokio::test]
 async fn limits_of_a_unit_are_kept() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = fresh("th1").await else { return };
     let before = host.snapshot().await;
     let eat =
         "systemd-run -q --wait --collect -p MemoryMax=20M sh -c 'head -c 80M /dev/zero | tail > /dev/null'";
@@ -244,7 +264,7 @@ async fn an_address_is_seen() {
 
 #[tokio::test]
 async fn a_restarted_service_is_the_same() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = fresh("th1").await else { return };
     let before = host.snapshot().await;
     host.sh("systemctl restart nginx postgresql; systemctl daemon-reload; systemctl daemon-reexec").await;
     host.assert_same(&before).await;

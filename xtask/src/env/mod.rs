@@ -59,7 +59,7 @@ pub type Variables = Vec<(String, String)>;
 enum PartName {
     /// A PostgreSQL server with TLS and passwords
     Postgres,
-    /// Three hosts over SSH: two with systemd, one with BusyBox
+    /// Hosts over SSH: some with systemd, one with BusyBox only
     Host,
 }
 

@@ -1,5 +1,5 @@
-//! Three real hosts over real SSH: two Debian with systemd, one with nothing but BusyBox. Each boots in its own network
-//! namespace, can be rebooted, and is made afresh from a cached image whenever it is started.
+//! Real hosts over real SSH: Debian with systemd, and one with nothing but BusyBox. Each boots in its own network namespace,
+//! can be rebooted, and is made afresh from a cached image whenever it is started.
 
 mod image;
 mod inventory;
