@@ -158,3 +158,41 @@ fn refuse_dns_only(ports: &[u16]) -> Result<(), FaultError> {
     let what = "cut off the name service: it always comes through";
     Err(FaultError::Params(Failure::new(what).hint("use `server.dns_failure`")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::faults::network::place::Place;
+
+    fn resolvers(asked: &[&str], place: Place) -> (Vec<IpAddr>, bool) {
+        let resolvers = asked.iter().map(|address| address.parse().unwrap()).collect();
+        let exempt = exempt(&Surroundings { place, resolvers, ..Surroundings::default() });
+        (exempt.resolvers, exempt.every_resolver)
+    }
+
+    #[test]
+    fn name_servers_of_the_host_come_through_also_those_that_one_on_the_host_asks() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(resolvers(&["10.0.0.53"], Place::default()), (vec![address("10.0.0.53")], false));
+        // systemd-resolved tells whom it asks, others do not.
+        assert_eq!(
+            resolvers(&["127.0.0.53", "fd00::53"], Place::default()),
+            (vec![address("fd00::53")], false)
+        );
+        assert_eq!(resolvers(&["127.0.0.1"], Place::default()), (Vec::new(), true));
+        assert_eq!(resolvers(&[], Place::default()), (Vec::new(), false));
+        let container = Place { netns: Some("net:[1]".to_owned()), ..Place::default() };
+        assert_eq!(resolvers(&["10.0.0.53"], container), (Vec::new(), false));
+    }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads() {
+        let old = r#"{"peers":["db"],"firewall":{"backend":"iptables","cut":{"direction":"in","nets":[],"ports":[],
+            "side":"either","protocol":"any","verdict":"drop","forwarded":true},"exempt":{"way":null,"itself":true,
+            "essentials":true,"resolvers":[],"every_resolver":true},"has_ipv6":false}}"#;
+        let step: Step = serde_json::from_str(old).unwrap();
+        assert_eq!(step.to_string(), "drop every packet from db");
+    }
+}

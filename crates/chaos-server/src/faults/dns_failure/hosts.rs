@@ -137,3 +137,52 @@ impl Hosts {
             .set("wrong", answers.join(" "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(sources: &str) -> Resolving {
+        Resolving {
+            file: "/etc/hosts".to_owned(),
+            sources: sources.split_whitespace().map(str::to_owned).collect(),
+            ..Resolving::default()
+        }
+    }
+
+    #[test]
+    fn the_hosts_file_is_believed_only_where_it_is_asked_first() {
+        for good in [
+            "files dns",
+            "",
+            "files mymachines resolve [!UNAVAIL=return] dns",
+            "mdns4_minimal files dns",
+            "files",
+        ] {
+            assert!(host(good).check_hosts().is_ok(), "{good}");
+        }
+        for bad in ["dns files", "dns", "resolve [!UNAVAIL=return] files dns", "myhostname"] {
+            assert!(host(bad).check_hosts().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_wrong_answer_or_hides_it_is_refused() {
+        let refused = |resolving: Resolving| assert!(resolving.check_hosts().is_err(), "{resolving:?}");
+        refused(Resolving { caches: vec!["nscd".to_owned()], ..host("files dns") });
+        refused(Resolving { is_elsewhere: true, ..host("files dns") });
+        refused(Resolving { missing: vec!["umount".to_owned()], ..host("files dns") });
+        refused(Resolving { in_file: vec!["db".to_owned()], ..host("files dns") });
+        for file in ["", "hosts", "/etc/ho sts", "/etc/hosts\n", "/etc/$(id)"] {
+            refused(Resolving { file: file.to_owned(), ..host("files dns") });
+        }
+    }
+
+    #[test]
+    fn programs_ask_resolved_only_where_it_comes_before_dns() {
+        assert!(host("files resolve [!UNAVAIL=return] dns").asks_resolved());
+        assert!(host("resolve files").asks_resolved());
+        assert!(!host("files dns resolve").asks_resolved());
+        assert!(!host("files dns").asks_resolved());
+    }
+}
