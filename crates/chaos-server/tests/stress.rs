@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// Processes whose unit is a load of ours, seen by their control group.
 const LOADS: &str = "cat /proc/[0-9]*/cgroup 2>/dev/null | grep -c 'name=systemd:.*-load.service'";
 /// Files without a name that somebody has open in `/var/tmp` or `/ext`.
-const UNNAMED: &str = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -cE '(/var/tmp|/ext).* \\(deleted\\)'";
+const UNNAMED: &str = "ls -lb /proc/[0-9]*/fd 2>/dev/null | grep -cE '(/var/tmp|/ext).*deleted'";
 
 async fn count(host: &TestHost, question: &str) -> u64 {
     // `grep -c` counts none with status 1.

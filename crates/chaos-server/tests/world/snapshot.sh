@@ -47,7 +47,7 @@ for root in /data /ext; do
 done
 
 echo '=== mounts'
-awk '$2 !~ "^/run/(user|credentials)/" { print $1, $2, $3, $4 }' /proc/1/mounts
+awk '$2 !~ "^/run/(user|credentials|docker/netns)/" { print $1, $2, $3, $4 }' /proc/1/mounts
 
 echo '=== processes'
 own=$$
@@ -64,7 +64,7 @@ fi
 
 if have systemctl; then
     # Units of logins come and go with them, and so do names of units that are not there.
-    login='^(session-|user-|user@|run-user-|run-credentials)'
+    login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-)'
     echo '=== units'
     systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' | grep -Ev "$login"
     echo '=== unit files'

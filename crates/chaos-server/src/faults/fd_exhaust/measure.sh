@@ -7,5 +7,5 @@ while read -r pid; do
 done <"$group/cgroup.procs"
 [ "$open" -ge "$least" ] || fail 75 "$open of $least files are open"
 tell files_open "$open"
-read -r handles _ </proc/sys/fs/file-nr
-tell files_open_on_host "$handles"
+set -- $(cat /proc/sys/fs/file-nr)
+tell files_open_on_host "${1:-0}"

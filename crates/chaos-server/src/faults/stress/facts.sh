@@ -17,9 +17,10 @@ tell memory_free "$free"
 if grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null || [ -w /sys/fs/cgroup/cpu/cgroup.procs ]; then
     tell cpu_limit 1
 fi
-read -r handles _ handles_max </proc/sys/fs/file-nr
-tell handles "$handles"
-tell handles_max "$handles_max"
+# Settings of the kernel give nothing to a shell that reads byte by byte.
+set -- $(cat /proc/sys/fs/file-nr)
+tell handles "${1:-0}"
+tell handles_max "${3:-0}"
 # Of all limits of processes, the one that is nearest.
 read -r _ _ _ tasks _ </proc/loadavg; tasks=${tasks#*/}
 for limit in /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max; do
