@@ -221,7 +221,6 @@ impl HostFault for DiskFill {
             claims: vec![room::claim(&step.mount, "space")],
             names: if step.mount == step.dir { names[..1].to_vec() } else { names.to_vec() },
             mounts: Vec::new(),
-            ..HostFacts::default()
         }
     }
 

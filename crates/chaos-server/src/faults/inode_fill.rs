@@ -173,7 +173,6 @@ impl HostFault for InodeFill {
             claims: vec![room::claim(&step.mount, "inodes")],
             names: if step.mount == step.dir { names[..1].to_vec() } else { names.to_vec() },
             mounts: vec![step.mount.clone()],
-            ..HostFacts::default()
         }
     }
 

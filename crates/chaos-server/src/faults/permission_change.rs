@@ -183,7 +183,6 @@ impl HostFault for PermissionChange {
             claims: step.roots.iter().map(claim).collect(),
             names: services.chain(paths).collect(),
             mounts: step.mounts.clone(),
-            ..HostFacts::default()
         }
     }
 

@@ -73,7 +73,7 @@ pub(super) fn refuse(place: &Place, why: impl Into<String>) -> FaultError {
 pub(super) fn is_needed(place: &Place) -> bool {
     let same =
         |path: &&str| holder(&place.mounts, path).is_some_and(|mount| mount.device == place.mount.device);
-    NEEDED.iter().any(|path| same(&path))
+    NEEDED.iter().any(same)
 }
 
 /// Refuses to take so much memory that the host would start to kill processes.

@@ -9,7 +9,8 @@ is=$(stat -c %d:%i .); want=$identity
     exit 0
 }
 if [ -L "./$name" ] || [ ! -d "./$name" ]; then tell conflict "name|it is not a directory any more; left as it is"; exit 0; fi
-find "./$name" -xdev -mindepth 1 -maxdepth 1 -type f -name 'i[0-9]*' -size 0 -delete
+# Not every `find` can delete by itself. From inside, where no part of a path can be swapped.
+(cd "./$name" && find . -xdev -mindepth 1 -maxdepth 1 -type f -name 'i[0-9]*' -size 0 -exec rm -f {} +)
 if rmdir "./$name"; then tell restored 1; exit 0; fi
 # What is left is of others, or could not be removed; the one is a conflict, the other is tried again.
 left=$(find "./$name" -xdev -mindepth 1 -maxdepth 1 -type f -name 'i[0-9]*' -size 0 | wc -l)

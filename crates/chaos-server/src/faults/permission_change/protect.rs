@@ -110,7 +110,7 @@ mod tests {
         };
         let mounts =
             vec![mount("/", "/", "8:1"), mount("/mnt/x", "/etc", "8:1"), mount("/data", "/", "0:30")];
-        Protected::new(mounts, vec!["/root".to_owned(), "/home/eva".to_owned(), "/".to_owned()])
+        Protected::new(mounts, vec!["/root".to_owned(), "/users/eva".to_owned(), "/".to_owned()])
     }
 
     #[test]
@@ -125,10 +125,10 @@ mod tests {
             "/etc/ssh",
             "/etc/ssh/sshd_config",
             "/root",
-            "/home",
-            "/home/eva",
-            "/home/eva/.ssh",
-            "/home/eva/.ssh/authorized_keys",
+            "/users",
+            "/users/eva",
+            "/users/eva/.ssh",
+            "/users/eva/.ssh/authorized_keys",
             "/srv/git/.ssh/authorized_keys",
             "/usr",
             "/usr/bin",
@@ -162,8 +162,8 @@ mod tests {
             "/etc/nginx/nginx.conf",
             "/etc/passwd.bak",
             "/etc/sshd",
-            "/home/eva/notes",
-            "/home/evan",
+            "/users/eva/notes",
+            "/users/evan",
             "/data",
             "/data/etc/passwd",
             "/srv",
