@@ -398,3 +398,13 @@ async fn a_service_that_does_not_start_again_is_an_error_until_it_does() {
         .sh("systemctl stop app-flaky; rm /etc/systemd/system/app-flaky.service; systemctl daemon-reload")
         .await;
 }
+
+#[tokio::test]
+async fn an_excluded_name_is_compared_whole_and_not_by_what_it_contains() {
+    let setup = Setup { excluded: vec!["sql", "ngin", "inx", "app-?", "docker"], ..Setup::default() };
+    let Some(stage) = Services::with("th1", setup).await else { return };
+    stage.step(json!({"services": ["postgresql", "nginx", "app-base"]})).await;
+    let stage =
+        Services::on(stage.host, Setup { excluded: vec!["postgresql.service"], ..Setup::default() }).await;
+    assert!(stage.refusal(json!({"services": ["postgresql"]})).await.contains("is excluded by"));
+}

@@ -243,3 +243,18 @@ impl fmt::Display for Step {
 fn in_words<'a>(units: impl Iterator<Item = &'a String>) -> String {
     units.map(|unit| format!("`{unit}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_first_version_still_loads() {
+        let text = r#"{"signal": "KILL", "processes": [{"pid": 7, "start": 70, "name": "web"}],
+            "services": [{"unit": "web.service", "processes": 2}],
+            "back": [{"unit": "web.service", "sub_state": "running", "file_state": ""}]}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "send KILL to `web` (7) of `web.service`");
+        assert_eq!(Back::words(&step.back), "web.service running -");
+    }
+}

@@ -228,3 +228,15 @@ impl fmt::Display for Step {
         self.remarks.iter().try_for_each(|remark| write!(f, "; {remark}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_first_version_still_loads() {
+        let text = r#"{"processes": [{"pid": 7, "start": 70, "name": "web"}]}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "pause `web` (7)");
+    }
+}

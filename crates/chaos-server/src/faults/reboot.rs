@@ -272,3 +272,15 @@ impl fmt::Display for Step {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_first_version_still_loads() {
+        let text = r#"{"boot": "b", "back_within_s": 300, "back": [], "host": "web-1"}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert!(step.to_string().starts_with("reboot `web-1` and wait up to 300 s"));
+    }
+}

@@ -99,3 +99,16 @@ impl fmt::Display for Step {
 fn quoted(units: &[String]) -> String {
     units.iter().map(|unit| format!("`{unit}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_first_version_still_loads() {
+        let text = r#"{"services": ["a.service"], "back": [{"unit": "a.service", "sub_state": "running", "file_state": "disabled"}]}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "stop `a.service` and keep it stopped");
+        assert!(step.facts().undo.contains("nothing starts `a.service`"));
+    }
+}
