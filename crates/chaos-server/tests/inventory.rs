@@ -104,3 +104,17 @@ async fn many_hosts_at_once_are_told_apart() {
     assert_ne!(identities[0].fingerprint, identities[1].fingerprint);
     assert_eq!(targets.iter().map(|target| &target.facts().hostname).collect::<Vec<_>>(), ["th1", "th2"]);
 }
+
+#[tokio::test]
+async fn more_logins_at_once_than_a_server_takes_all_come_through() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    let world = inventory().unwrap();
+    let one = json!({ "defaults": {
+        "username": "root", "auth": { "type": "key", "private_key_path": world.keys.ed25519 },
+        "known_hosts": world.known_hosts, "ssh_config": "none", "connect_timeout": "20s",
+    }, "hosts": [{ "host": host.host.address }] });
+    let found = members(Path::new("/"), one, None).await;
+    // The server drops three of ten as soon as ten are not logged in yet.
+    let targets = futures::future::join_all((0..40).map(|_| connect(&found.list[0]))).await;
+    assert_eq!(targets.len(), 40);
+}

@@ -26,6 +26,19 @@ const WINDOW: u32 = 256 * 1024;
 /// How many messages of a channel wait for us.
 const MESSAGES_MAX: usize = 16;
 
+/// How often a server may close a connection that it has just taken. A busy one drops logins at random (`MaxStartups`).
+const DROPS_MAX: usize = 4;
+/// How long to wait, about, after the first time; each time twice as long.
+const DROP_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a connection was not opened.
+enum Early {
+    /// The server took the connection and closed it before anything was said.
+    Dropped(HostError),
+    /// Anything else.
+    Final(HostError),
+}
+
 /// An open connection to the last host of a route.
 pub(crate) struct Connection {
     handle: Handle<Client>,
@@ -63,31 +76,60 @@ impl Connection {
         via.map(|connection| *connection).ok_or_else(|| unreachable!("a route has at least its target"))
     }
 
-    async fn open_hop(hop: &Hop, via: Option<Box<Self>>, before: Option<Trusted>) -> Result<Self, HostError> {
+    async fn open_hop(
+        hop: &Hop,
+        mut via: Option<Box<Self>>,
+        before: Option<Trusted>,
+    ) -> Result<Self, HostError> {
         let deadline = Instant::now() + hop.connect_timeout;
-        match timeout_at(deadline, Self::open_in_time(hop, via, before, deadline)).await {
-            Ok(opened) => opened,
+        let mut pause = DROP_PAUSE;
+        for _ in 0..DROPS_MAX {
+            let opening = Self::open_once(hop, &mut via, before.clone(), deadline);
+            match timeout_at(deadline, opening).await {
+                Ok(Err(Early::Dropped(_))) => {
+                    // Those who were dropped together must not come back together.
+                    let pause_now = pause.mul_f64(rand::random_range(0.5..1.5));
+                    let _ = timeout_at(deadline, tokio::time::sleep(pause_now)).await;
+                    pause *= 2;
+                }
+                Ok(Err(Early::Final(error))) => return Err(error),
+                Ok(Ok(connection)) => return Ok(connection),
+                Err(_) => return Err(silent(hop)),
+            }
+        }
+        match timeout_at(deadline, Self::open_once(hop, &mut via, before, deadline)).await {
+            Ok(opened) => opened.map_err(|(Early::Dropped(error) | Early::Final(error))| error),
             Err(_) => Err(silent(hop)),
         }
     }
 
-    async fn open_in_time(
+    async fn open_once(
         hop: &Hop,
-        via: Option<Box<Self>>,
+        via: &mut Option<Box<Self>>,
         before: Option<Trusted>,
         deadline: Instant,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Self, Early> {
         let about = hop.clone();
-        let reading = tokio::task::spawn_blocking(move || Judge::new(&about, before));
-        let judge = reading
-            .await
-            .map_err(|error| HostError::Unreachable(Failure::new("read the known hosts").source(error)))??;
-        let (handle, seen) = match &via {
-            None => shake_hands(hop, judge, address::connect(hop, deadline).await?).await?,
-            Some(via) => shake_hands(hop, judge, via.tunnel(hop).await?).await?,
+        let reading = tokio::task::spawn_blocking(move || Judge::new(&about, before)).await;
+        let unread = |error| HostError::Unreachable(Failure::new("read the known hosts").source(error));
+        let judge = reading.map_err(unread).flatten().map_err(Early::Final)?;
+        let shaken = match via.as_ref() {
+            None => {
+                let stream = address::connect(hop, deadline).await.map_err(Early::Final)?;
+                shake_hands(hop, judge, stream).await
+            }
+            Some(via) => {
+                let stream = via.tunnel(hop).await.map_err(Early::Final)?;
+                shake_hands(hop, judge, stream).await
+            }
         };
-        let mut connection = Self { handle, seen, hop: hop.clone(), via };
-        auth::log_in(&mut connection.handle, hop, &connection.seen).await?;
+        let (handle, seen) = shaken.map_err(|error| match error {
+            HostError::Unreachable(_) => Early::Dropped(error),
+            error => Early::Final(error),
+        })?;
+        let mut connection = Self { handle, seen, hop: hop.clone(), via: None };
+        auth::log_in(&mut connection.handle, hop, &connection.seen).await.map_err(Early::Final)?;
+        connection.via = via.take();
         Ok(connection)
     }
 
