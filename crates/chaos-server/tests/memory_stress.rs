@@ -108,8 +108,8 @@ async fn what_the_kernel_kills_is_noticed_at_the_end_of_the_hold() {
             "for p in $(cat {group}/cgroup.procs); do grep -qx tail /proc/$p/comm && kill -9 $p; done; true"
         ))
         .await;
-    let gone = format!("! grep -qx tail /proc/[0-9]*/comm");
-    wait_until("the worker is gone", SOON, async || stage.host.is_true(&gone).await).await;
+    let gone = "! grep -qx tail /proc/[0-9]*/comm";
+    wait_until("the worker is gone", SOON, async || stage.host.is_true(gone).await).await;
     let error = stage.finish(session).await.unwrap_err();
     assert!(error.chain().contains("the load holds"), "{}", error.chain());
     assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
