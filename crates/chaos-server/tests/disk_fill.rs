@@ -210,7 +210,10 @@ async fn a_written_fill_ends_when_its_client_is_gone_and_does_not_go_on_until_th
 
 #[tokio::test]
 async fn a_reboot_frees_the_space_and_leaves_nothing() {
-    let Some(mut stage) = Disks::get("th2").await else { return };
+    let Some(host) = TestHost::get("th2").await else { return };
+    // What else runs there by chance is gone before it is compared.
+    host.reboot_and_wait().await;
+    let mut stage = Disks::on(host, Setup::default()).await;
     let before = available(&stage.host, "/ext").await;
     let step = stage.step(json!({"size": "50MiB", "target_mount": "/ext", "keep_free": "10MiB"})).await;
     drop(stage.act(&step).await);

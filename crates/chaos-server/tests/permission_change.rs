@@ -271,11 +271,11 @@ async fn the_deadline_alone_gives_the_modes_back() {
 
 #[tokio::test]
 async fn a_reboot_gives_the_modes_back_before_services_start() {
-    let Some(mut stage) =
-        stage_with("th2", "mkdir -p /ext/b && touch /ext/b/a && chmod 2640 /ext/b/a", Setup::default()).await
-    else {
-        return;
-    };
+    let Some(host) = TestHost::get("th2").await else { return };
+    // What else runs there by chance is gone before it is compared.
+    host.reboot_and_wait().await;
+    host.sh("mkdir -p /ext/b && touch /ext/b/a && chmod 2640 /ext/b/a").await;
+    let mut stage = Permissions::on(host, Setup::default()).await;
     let step = stage.step(json!({"paths": ["/ext/b/a"]})).await;
     drop(stage.act(&step).await);
     stage.host.reboot_and_wait().await;
