@@ -87,7 +87,7 @@ async fn a_process_that_nothing_would_start_again_is_refused() {
         .await;
     wait_until("it runs", std::time::Duration::from_secs(10), async || {
         host.is_true(
-            "grep -q . /sys/fs/cgroup/systemd/stray/cgroup.procs && pgrep -f '^sleep 3602$' >/dev/null",
+            "grep -q . /sys/fs/cgroup/systemd/stray/cgroup.procs && pgrep -f 'bin/sleep 3602$' >/dev/null",
         )
         .await
     })

@@ -159,11 +159,11 @@ async fn what_is_essential_is_never_paused() {
         (json!({"unit": "dbus"}), "is never touched"),
         (json!({"unit": "nginx"}), "is excluded by `nginx`"),
         (json!({"name": "nginx*", "max_matches": 9}), "is excluded by `nginx`"),
-        (json!({"name": "sshd*", "max_matches": 99}), "never touched"),
-        (json!({"name": "*", "max_matches": 99}), "matches every process"),
+        (json!({"name": "sshd*", "max_matches": 99}), "pause process"),
+        (json!({"name": "*", "max_matches": 99}), "which matches every process"),
         (json!({"name": "sleep", "max_matches": 1}), "`max_matches` is 1"),
-        (json!({"pid_file": "relative.pid"}), "absolute path"),
-        (json!({"unit": "app-base", "name": "x", "max_matches": 1}), "set one of"),
+        (json!({"pid_file": "relative.pid"}), "read the process in `relative.pid`"),
+        (json!({"unit": "app-base", "name": "x", "max_matches": 1}), "which processes are meant"),
     ] {
         let refusal = stage.refusal(params.clone()).await;
         assert!(refusal.contains(why), "{params}: {refusal}");
@@ -213,7 +213,14 @@ async fn a_host_without_systemd_pauses_processes_too() {
     stage.finish(session).await.unwrap();
     stage.revert(&step).await;
     assert!(!stage.host.is_true(&format!("grep -q '^State:.T' /proc/{pid}/status")).await);
-    stage.end(&step).await;
+    stage.disarm(&step).await;
+    // What watched the deadline sleeps out its last second.
+    let has_ended = "! ps -o args | grep -q '^[s]leep 1$'";
+    wait_until("it has ended", std::time::Duration::from_secs(10), async || {
+        stage.host.is_true(has_ended).await
+    })
+    .await;
+    stage.host.assert_same(&stage.before).await;
     assert!(stage.refusal(json!({"unit": "cron"})).await.contains("find systemd"));
     stage.host.sh(&format!("kill {pid}")).await;
 }

@@ -83,9 +83,10 @@ impl Selection {
             (None, Some(file), None, None) => {
                 refuse(&format!("read the process in `{file}`"), "`pid_file` is an absolute path")
             }
-            (None, None, Some(name), _) if name.trim_matches(['*', '?']).is_empty() => {
-                refuse(&format!("choose processes by `{name}`"), "the pattern matches every process")
-            }
+            (None, None, Some(name), _) if name.trim_matches(['*', '?']).is_empty() => refuse(
+                &format!("choose processes by `{name}`, which matches every process"),
+                "write more of the name",
+            ),
             (None, None, Some(name), Some(max)) if (1..=MATCHES_MAX).contains(&max) => {
                 Ok(Self::Name(name, max))
             }
