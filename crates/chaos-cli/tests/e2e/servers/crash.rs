@@ -195,6 +195,16 @@ macro_rules! matrix {
 
 matrix!(disk_fill, "th4", "server.disk_fill", "{size: 20MB, target_mount: /data, keep_free: 10MB}", "");
 matrix!(inode_fill, "th5", "server.inode_fill", "{inodes: 500, target_mount: /ext}", "");
-matrix!(permission_change, "th5", "server.permission_change", "{paths: [\"/srv/a b;$(x)\"], mode: '0'}", "touch '/srv/a b;$(x)'");
+matrix!(permission_change, "th5", "server.permission_change", "{paths: [\"/srv/a b;$(x)\"], mode: '000'}", "touch '/srv/a b;$(x)'");
 matrix!(service_stop, "th4", "server.service_stop", "{services: [nginx]}", "");
-matrix!(port_block, "th5", "server.port_block", "{ports: [80]}", "");
+matrix!(process_kill, "th4", "server.process_kill", "{unit: nginx}", "");
+matrix!(process_pause, "th5", "server.process_pause", "{unit: nginx}", "");
+matrix!(cpu_stress, "th4", "server.cpu_stress", "{workers: 1}", "");
+matrix!(memory_stress, "th5", "server.memory_stress", "{memory: 64M}", "");
+matrix!(io_stress, "th4", "server.io_stress", "{workers: 1, size: 4MiB, path: /ext}", "");
+matrix!(fd_exhaust, "th5", "server.fd_exhaust", "{max: 500}", "");
+matrix!(pid_exhaust, "th4", "server.pid_exhaust", "{max: 50}", "");
+matrix!(network_partition, "th5", "server.network_partition", "{peers: [10.77.0.50]}", "");
+matrix!(network_bandwidth, "th4", "server.network_bandwidth", "{rate: 5mbit}", "");
+matrix!(dns_failure, "th5", "server.dns_failure", "{mode: refuse}", "");
+matrix!(port_block, "th4", "server.port_block", "{ports: [80]}", "");
