@@ -161,7 +161,7 @@ async fn a_directory_swapped_for_a_link_between_plan_and_inject_is_refused_and_n
 
 #[tokio::test]
 async fn what_cannot_be_undone_or_would_lock_everybody_out_is_refused() {
-    let script = "rm -rf /ext/r /ext/bind; mkdir /ext/r /ext/bind; cd /ext/r; touch a hard fixed; ln hard other; ln -s a link; mkfifo pipe
+    let script = "umount /ext/bind 2>/dev/null; chattr -i /ext/r/fixed 2>/dev/null; rm -rf /ext/r; mkdir -p /ext/r /ext/bind; cd /ext/r; touch a hard fixed; ln hard other; ln -s a link; mkfifo pipe
         ln -s /ext/r dir; chattr +i fixed; chmod 0 a; mount --bind /etc/ssh /ext/bind";
     let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
     for (path, why) in [
@@ -195,7 +195,7 @@ async fn what_cannot_be_undone_or_would_lock_everybody_out_is_refused() {
         panic!("not refused")
     };
     assert!(error.chain().contains("it is not UTF-8"), "{}", error.chain());
-    stage.host.sh("umount /ext/bind; chattr -i /ext/r/fixed; rm -rf /ext/r /ext/bind").await;
+    stage.host.sh("umount /ext/bind; chattr -i /ext/r/fixed; rm -rf /ext/r; rmdir /ext/bind").await;
 }
 
 #[tokio::test]
