@@ -23,8 +23,8 @@ type Stop = Stage<OnHost<ContainerStop>>;
 const ENGINES: [&str; 2] = ["podman", "docker"];
 const NAME: &str = "shop-db-1";
 const SOON: Duration = Duration::from_secs(30);
-/// Counts as long as it lives.
-const COUNTS: &str = "sh -c 'while :; do echo x >>/tmp/n; sleep 0.1; done'";
+/// Counts as long as it lives, always with the same processes.
+const COUNTS: &str = "sh -c 'sleep 999999 | while :; do echo x >>/tmp/n; read -t 1 _; done'";
 
 /// Starts the engine and one container. What is behind the name of the image runs in it.
 async fn with_container(engine: &str, options: &str, command: &str) -> Option<TestHost> {
@@ -87,7 +87,7 @@ async fn assert_on_its_own(host: &TestHost, id: &str) {
 async fn counts(host: &TestHost, engine: &str) -> bool {
     let pid = ask(host, engine, "{{.State.Pid}}").await;
     let file = format!("/proc/{pid}/root/tmp/n");
-    host.is_true(&format!("a=$(wc -c <{file}); sleep 0.7; b=$(wc -c <{file}); [ \"$b\" -gt \"$a\" ]")).await
+    host.is_true(&format!("a=$(wc -c <{file}); sleep 2.2; b=$(wc -c <{file}); [ \"$b\" -gt \"$a\" ]")).await
 }
 
 #[tokio::test]
