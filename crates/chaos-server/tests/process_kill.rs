@@ -1,5 +1,5 @@
 //! `server.process_kill` on a real host: only what comes back is killed, and it comes back.
-#![allow(clippy::panic, reason = "a test ends where something is off")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
 
 mod stage;
 mod world;

@@ -1,5 +1,5 @@
 //! `server.process_pause` on a real host: what is stopped, and what goes on.
-#![allow(clippy::panic, reason = "a test ends where something is off")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
 
 mod stage;
 mod world;

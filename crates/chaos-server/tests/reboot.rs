@@ -1,5 +1,5 @@
 //! `server.reboot` on a real host: it goes, it comes back, and what ran runs.
-#![allow(clippy::panic, reason = "a test ends where something is off")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
 
 mod stage;
 mod world;

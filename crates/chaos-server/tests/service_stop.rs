@@ -1,5 +1,5 @@
 //! `server.service_stop` on a real host: what stops, what stays stopped, what comes back.
-#![allow(clippy::panic, reason = "a test ends where something is off")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
 
 mod stage;
 mod world;
