@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::hosts::{HostSnapshot, TestHost, inventory};
+use super::hosts::{HostSnapshot, TestHost, inventory, wait_until};
 use crate::world::Experiment;
 
 /// Seconds after the hold in which a host undoes without us. As short as can be, so that tests need not wait.
@@ -43,9 +43,13 @@ impl Bed {
         self.hosts.iter().for_each(TestHost::cut_network);
     }
 
-    /// Plugs the cables in again.
+    /// Plugs the cables in again, and waits until the hosts see that.
     pub fn join(&self) {
-        self.hosts.iter().for_each(TestHost::join_network);
+        for host in &self.hosts {
+            host.join_network();
+            let is_joined = || host.is_true("ip -o link show eth0 | grep -q LOWER_UP && ! ip -6 -o addr | grep -q tentative");
+            self.runtime.block_on(wait_until("the cable is in", Duration::from_secs(20), is_joined));
+        }
     }
 
     /// Reboots all hosts and waits until they are up.
@@ -55,12 +59,12 @@ impl Bed {
         }
     }
 
-    /// Returns the first line in which a host differs from what it was, but for the ropes that wait to be read by a recovery.
+    /// Returns in what a host differs from what it was, but for its cable and the ropes that wait to be read by a recovery.
     pub fn difference(&self) -> Option<String> {
         self.hosts.iter().zip(&self.before).find_map(|(host, before)| {
             let after = self.runtime.block_on(host.snapshot());
             let lines: Vec<_> =
-                before.diff(&after).lines().filter(|line| !is_rope(line)).map(str::to_owned).collect();
+                before.diff(&after).lines().filter(|line| !is_rope(line) && !is_link(line)).map(str::to_owned).collect();
             (!lines.is_empty()).then(|| format!("{} is not as it was:\n{}", host.host.name, lines.join("\n")))
         })
     }
@@ -133,6 +137,11 @@ impl Bed {
     pub fn key(&self) -> PathBuf {
         inventory().unwrap().keys.ed25519
     }
+}
+
+/// Whether a line of a difference is about the cable, which a test may have pulled.
+fn is_link(line: &str) -> bool {
+    line[1..].starts_with(" links:")
 }
 
 /// Whether a line of a difference is a rope that has fired and waits for a recovery to read it.
