@@ -162,6 +162,44 @@ async fn an_undo_works_without_arming_twice_and_after_the_rope_was_removed_by_so
 }
 
 #[tokio::test]
+async fn an_undo_knows_whether_the_inject_came_to_its_first_effect() {
+    const UNDO: &str =
+        "if never_acted; then tell note never; elif acted; then tell note acted; else tell note unknown; fi";
+    let notes = async |bench: &Bench| {
+        let rope = Rope::new(bench.handle.clone(), Script::new(UNDO));
+        let answer = rope.pull(&bench.host).await.unwrap();
+        rope.remove(&bench.host).await.unwrap();
+        assert!(!Path::new(&bench.handle.dir).exists());
+        answer.notes
+    };
+    for (inject, known) in [("fail 65 refused; will_act", "never"), ("will_act; fail 69 broken", "acted")] {
+        let bench = Bench::new();
+        let rope = Rope::new(bench.handle.clone(), Script::new(UNDO));
+        rope.arm(&bench.host, LONG).await.unwrap();
+        rope.inject(&bench.host, &Script::new(inject), Limits::default()).await.unwrap_err();
+        assert_eq!(notes(&bench).await, [known]);
+    }
+    // Without the rope that was armed nobody knows.
+    assert_eq!(notes(&Bench::new()).await, ["unknown"]);
+}
+
+#[tokio::test]
+async fn a_rope_that_was_cut_off_while_it_was_written_is_made_whole() {
+    for part in [0, 1, 50, 99] {
+        let bench = Bench::new();
+        bench.rope().arm(&bench.host, LONG).await.unwrap();
+        let undo = Path::new(&bench.handle.dir).join("undo.sh");
+        let text = std::fs::read(&undo).unwrap();
+        std::fs::write(&undo, &text[..text.len() * part / 100]).unwrap();
+        let answer = bench.rope().pull(&bench.host).await.unwrap();
+        assert_eq!((answer.restored, answer.already), (0, false), "{part} %");
+        bench.rope().remove(&bench.host).await.unwrap();
+        wait_until(Duration::from_secs(5), "the watcher ends", || watchers(&bench.handle.dir) == 0).await;
+        bench.assert_clean();
+    }
+}
+
+#[tokio::test]
 async fn what_an_undo_left_keeps_a_late_arming_out() {
     let bench = Bench::new();
     bench.rope().pull(&bench.host).await.unwrap();

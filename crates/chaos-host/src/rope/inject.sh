@@ -2,4 +2,10 @@
 exec 9<"$rope_dir" || fail 65 "the deadline on the host was removed"
 lock 5 || fail 75 "the undo of this step is at work on the host"
 rope_holds
+# will_act: called by an inject that has checked all it checks, right before its first effect. It says to the undo that what it
+# finds may be our doing, also after a power cut.
+will_act() {
+    : >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
+    sync "$rope_dir/acted" "$rope_dir" 2>/dev/null || sync
+}
 (inject 9<&-)

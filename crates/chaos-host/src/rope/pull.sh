@@ -1,10 +1,16 @@
 # Undoes now, by the very script that the deadline would run, and tells what it wrote down.
 umask 077
 [ ! -e "$rope_dir/done" ] || tell already 1
+if [ -e "$rope_dir/undo.sh" ] && ! tail -n 1 "$rope_dir/undo.sh" | grep -q '^chaos_undo_main '; then
+    # The power was cut while it was written. A part of it does nothing, and nothing was done either.
+    rm -f "$rope_dir/undo.sh"
+elif [ ! -e "$rope_dir/undo.sh" ]; then
+    mkdir -p "$rope_dir" && : >"$rope_dir/again" || fail 69 "the undo cannot be written to $rope_dir"
+fi
 if [ ! -e "$rope_dir/undo.sh" ]; then
     # Never armed, removed by somebody, or gone with a reboot. It is written again: it undoes what may be there, and what
     # is written keeps a late arming out.
-    mkdir -p "$rope_dir" && printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh" \
+    printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh" \
         || fail 69 "the undo cannot be written to $rope_dir"
     tell written 1
 fi

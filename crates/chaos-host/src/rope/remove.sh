@@ -33,7 +33,7 @@ if [ -d "$rope_dir" ]; then
         [ "$(start_of "$pid")" != "$start" ] || kill "$pid"
     fi
     # No name is guessed: what we did not write stays, and then the directory stays and is reported.
-    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh asked done.new done lock; do rm -f "$rope_dir/$file"; done
+    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh acted again asked done.new done lock; do rm -f "$rope_dir/$file"; done
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
     sync "${rope_dir%/*}" 2>/dev/null || sync
 fi

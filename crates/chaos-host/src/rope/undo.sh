@@ -1,5 +1,10 @@
 # What stands around the undo of one fault. It is run by the deadline, at boot, or by us, and by all of them at once if it
 # comes to that: one works, the others see `done`. Nothing is written before the effect is gone, because the disk may be full.
+
+# acted: whether the inject of this step came to its first effect. Only for faults whose inject calls `will_act`.
+acted() { [ -e "$rope_dir/acted" ]; }
+# never_acted: whether it is sure that it did not. Where the rope had been removed and was written again, nobody knows.
+never_acted() { ! acted && [ ! -e "$rope_dir/again" ]; }
 chaos_undo_main() {
     [ -d "$rope_dir" ] || exit 0
     exec 9<"$rope_dir" || exit 0
