@@ -13,6 +13,7 @@ mod resolve;
 mod trouble;
 mod user_config;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,11 @@ impl Ssh {
     /// Returns the fingerprint of the host's key.
     pub async fn host_key(&self) -> String {
         self.inner.connection.lock().await.fingerprint()
+    }
+
+    /// Returns the address that was connected to; unknown behind a jump host.
+    pub async fn address(&self) -> Option<IpAddr> {
+        self.inner.connection.lock().await.address()
     }
 
     /// Returns what was left out or decided otherwise than the user's SSH configuration says, a sentence each.

@@ -186,6 +186,34 @@ async fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn no_authority_vouches_for_another_key_than_the_pinned_one() {
+    if !sshd::is_there() {
+        return;
+    }
+    let (server, keys) = certified("127.0.0.1", &[]);
+    let pinned = fingerprint(&server.file("user.pub"));
+    let said = trouble(with_rule(&server, HostKey::Pinned(pinned.clone()))).await;
+    assert_says(&said, &["refused: ", &format!("{pinned} is pinned")]);
+    let certified = fingerprint(&keys.path().join("certified.pub"));
+    let other = fingerprint(&server.file("host.pub"));
+    // The server may show either of its keys.
+    let shown = if said.contains(&certified) { certified } else { other };
+    connect(with_rule(&server, HostKey::Pinned(shown))).await;
+}
+
+#[tokio::test]
+async fn a_pinned_key_that_is_revoked_is_refused() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let key = fs::read_to_string(server.file("host.pub")).unwrap();
+    fs::write(server.file("known_hosts"), format!("@revoked * {key}")).unwrap();
+    let pinned = fingerprint(&server.file("host.pub"));
+    assert_says(&trouble(with_rule(&server, HostKey::Pinned(pinned))).await, &["refused: ", "is revoked in"]);
+}
+
+#[tokio::test]
 async fn a_host_that_comes_back_with_another_key_is_not_the_same_host() {
     if !sshd::is_there() {
         return;

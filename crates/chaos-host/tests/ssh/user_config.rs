@@ -46,6 +46,47 @@ async fn a_name_of_the_configuration_is_enough() {
 }
 
 #[tokio::test]
+async fn an_alias_of_a_host_key_stands_for_host_and_port() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let file = write(&server, &format!("{USUAL} HostKeyAlias box\n StrictHostKeyChecking accept-new\n"));
+    let known = |key: &str| {
+        let key = fs::read_to_string(server.file(key)).unwrap();
+        fs::write(server.file("known_hosts"), format!("box {key}")).unwrap();
+    };
+    known("host.pub");
+    connect(to("web-1", file.clone())).await;
+    // Another key than the known one is a changed one, and not the first of somebody new.
+    known("user.pub");
+    assert_says(&trouble(to("web-1", file)).await, &["refused: ", "its key changed", "`box`"]);
+}
+
+#[tokio::test]
+async fn a_timeout_without_end_has_one_here() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    for timeout in ["18446744073709551615", "18446744073709551615m"] {
+        let file = write(&server, &format!("{USUAL} ConnectTimeout {timeout}\n"));
+        connect(to("web-1", file)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_is_known_to_which_address_a_name_led() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let file = write(&server, &USUAL.replace("127.0.0.1", "localhost"));
+    let ssh = connect(SshConfig { host_key: Some(HostKey::AcceptNew), ..to("web-1", file) }).await;
+    assert_eq!(ssh.address().await, Some(std::net::Ipv4Addr::LOCALHOST.into()));
+}
+
+#[tokio::test]
 async fn what_is_said_explicitly_wins() {
     if !sshd::is_there() {
         return;

@@ -1,6 +1,7 @@
 //! One connection, through as many hosts as it takes.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(crate) struct Connection {
     handle: Handle<Client>,
     seen: Arc<Mutex<Seen>>,
     hop: Hop,
+    /// Where it really went; unknown behind a jump host.
+    address: Option<IpAddr>,
     /// The connection that ours goes through; it ends with ours.
     via: Option<Box<Connection>>,
 }
@@ -113,9 +116,12 @@ impl Connection {
         let reading = tokio::task::spawn_blocking(move || Judge::new(&about, before)).await;
         let unread = |error| HostError::Unreachable(Failure::new("read the known hosts").source(error));
         let judge = reading.map_err(unread).flatten().map_err(Early::Final)?;
+        let mut address = None;
         let shaken = match via.as_ref() {
             None => {
                 let stream = address::connect(hop, deadline).await.map_err(Early::Final)?;
+                // A stream that has just been cut has none; the handshake tells that better.
+                address = stream.peer_addr().ok().map(|address| address.ip());
                 shake_hands(hop, judge, stream).await
             }
             Some(via) => {
@@ -127,7 +133,7 @@ impl Connection {
             HostError::Unreachable(_) => Early::Dropped(error),
             error => Early::Final(error),
         })?;
-        let mut connection = Self { handle, seen, hop: hop.clone(), via: None };
+        let mut connection = Self { handle, seen, hop: hop.clone(), address, via: None };
         auth::log_in(&mut connection.handle, hop, &connection.seen).await.map_err(Early::Final)?;
         connection.via = via.take();
         Ok(connection)
@@ -178,6 +184,11 @@ impl Connection {
     /// Returns the last that was heard of it.
     pub(crate) fn farewell(&self) -> String {
         look(&self.seen).farewell.unwrap_or_else(|| "the server closed the channel".to_owned())
+    }
+
+    /// Returns where it really went; unknown behind a jump host.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Returns who is connected.

@@ -41,8 +41,8 @@ pub(crate) struct Hop {
     pub(crate) user: String,
     pub(crate) identities: Vec<Identity>,
     pub(crate) host_key: HostKey,
-    /// The name it has in the files of known hosts.
-    pub(crate) known_as: String,
+    /// The name it has in the files of known hosts, and the port that belongs to it there.
+    pub(crate) known_as: (String, u16),
     pub(crate) known_hosts: Vec<PathBuf>,
     pub(crate) connect_timeout: Duration,
 }

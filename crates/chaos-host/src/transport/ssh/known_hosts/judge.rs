@@ -42,10 +42,10 @@ pub(crate) struct Judge {
 impl Judge {
     /// Reads what the files of known hosts say of the host.
     pub(crate) fn new(hop: &Hop, before: Option<Trusted>) -> Result<Self, HostError> {
-        let (host, files) = (&hop.known_as, &hop.known_hosts);
-        let name = entry::name(host, hop.port);
+        let ((host, port), files) = (&hop.known_as, &hop.known_hosts);
+        let name = entry::name(host, *port);
         let entries = read(files, &name)?;
-        let portless = if hop.port == 22 { Vec::new() } else { read(files, &entry::name(host, 22))? };
+        let portless = if *port == 22 { Vec::new() } else { read(files, &entry::name(host, 22))? };
         Ok(Self {
             host: host.to_lowercase(),
             name,
@@ -70,14 +70,19 @@ impl Judge {
 
     /// Returns whether certificates are worth asking for.
     pub(crate) fn has_authority(&self) -> bool {
-        self.entries.iter().any(|entry| entry.marker == Marker::Authority)
+        let is_pinned = matches!(self.rule, HostKey::Pinned(_));
+        !is_pinned && self.entries.iter().any(|entry| entry.marker == Marker::Authority)
     }
 
     /// Decides on what the host presented.
     pub(crate) fn judge(&self, presented: &PublicKeyOrCertificate) -> Result<Trusted, HostError> {
-        let trusted = match presented {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.judge_key(key.key_data())?,
-            PublicKeyOrCertificate::Certificate(certificate) => self.judge_certificate(certificate)?,
+        let trusted = match (presented, &self.rule) {
+            (PublicKeyOrCertificate::PublicKey { key, .. }, _) => self.judge_key(key.key_data())?,
+            // No authority vouches for another key than the one that is pinned.
+            (PublicKeyOrCertificate::Certificate(certificate), HostKey::Pinned(_)) => {
+                self.judge_key(certificate.public_key())?
+            }
+            (PublicKeyOrCertificate::Certificate(certificate), _) => self.judge_certificate(certificate)?,
         };
         match &self.before {
             Some(before) if *before != trusted => Err(self.changed_since(before, &trusted)),
@@ -86,10 +91,10 @@ impl Judge {
     }
 
     fn judge_key(&self, key: &KeyData) -> Result<Trusted, HostError> {
+        self.refuse_revoked(key)?;
         if let HostKey::Pinned(wanted) = &self.rule {
             return self.judge_pinned(wanted, key);
         }
-        self.refuse_revoked(key)?;
         let known: Vec<_> = self.entries.iter().filter(|entry| entry.marker == Marker::Key).collect();
         let is_known = known.iter().any(|entry| entry.key == *key);
         let is_known_without_port = known.is_empty()

@@ -15,6 +15,8 @@ use crate::transport::ssh::user_config::Found;
 
 /// The longest that connecting may take if nobody says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that a configuration of SSH may give it: without an answer it is waited for in a rollback too.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 /// Keys that are tried when none is named, as OpenSSH has them.
 const USUAL_KEYS: &[&str] = &["id_ed25519", "id_ecdsa", "id_rsa"];
 /// The system's known hosts.
@@ -41,7 +43,11 @@ pub(super) fn build(config: &SshConfig, found: Found, notes: &mut Vec<String>) -
     Ok(Hop {
         identities: identities(&config.auth, &found, &tokens)?,
         host_key: host_key(config, &found, notes)?,
-        known_as: found.one("hostkeyalias").map_or_else(|| host.clone(), str::to_owned),
+        known_as: match found.one("hostkeyalias") {
+            // As OpenSSH has it: an alias stands for host and port.
+            Some(alias) => (alias.to_owned(), 22),
+            None => (host.clone(), port),
+        },
         known_hosts: known_hosts(config, &found, &tokens)?,
         connect_timeout: connect_timeout(config, &found)?,
         host,
@@ -107,7 +113,7 @@ fn connect_timeout(config: &SshConfig, found: &Found) -> Result<Duration, HostEr
                 None => (text.strip_suffix('s').unwrap_or(text), 1),
             };
             let count: u64 = number.parse().map_err(|_| bad(found, "connecttimeout", text))?;
-            Ok(Duration::from_secs((count * unit).max(1)))
+            Ok(Duration::from_secs(count.saturating_mul(unit).max(1)).min(CONNECT_TIMEOUT_MAX))
         }
     }
 }
