@@ -35,6 +35,8 @@ pub struct Facts {
     pub is_lasting_writable: bool,
     /// The address that we come from, as the host sees it, with the port we came to; absent on this machine itself.
     pub peer: Option<Peer>,
+    /// Its own address that we came to; empty on this machine itself.
+    pub address: String,
     /// The units that our login and the server that let us in run in, and those above them; they are never touched.
     pub own_units: Vec<String>,
 }

@@ -19,8 +19,8 @@ struct Way {
     transport: Arc<dyn Transport>,
     /// `user@host:port`, or `localhost`.
     label: String,
-    /// The name or address that was connected to, after the user's SSH configuration had its say.
-    address: String,
+    /// What was connected to: its name after the user's SSH configuration had its say, and the address behind it.
+    names: Vec<String>,
 }
 
 /// Connects to the one host of a configuration.
@@ -71,7 +71,7 @@ async fn open(host: &HostConfig) -> Result<Way, FaultError> {
         Connection::Local => Ok(Way {
             transport: Arc::new(Local),
             label: "localhost".to_owned(),
-            address: "localhost".to_owned(),
+            names: vec!["localhost".to_owned()],
         }),
         Connection::Ssh => {
             let ssh = Ssh::connect(ssh_config(host)?).await?;
@@ -79,8 +79,9 @@ async fn open(host: &HostConfig) -> Result<Way, FaultError> {
                 tracing::info!(host = %ssh.name(), note, "The SSH configuration was read with a remark.");
             }
             let label = ssh.name();
-            let address = address_of(&label).to_owned();
-            Ok(Way { transport: Arc::new(ssh), label, address })
+            let mut names = vec![address_of(&label).to_owned()];
+            names.extend(ssh.address().await.map(|address| address.to_string()));
+            Ok(Way { transport: Arc::new(ssh), label, names })
         }
     }
 }
@@ -151,7 +152,10 @@ fn identity(host: &HostConfig, way: &Way, facts: &Facts, container: Option<&Cont
         }
     };
     let given = host.host.trim_start_matches('[').trim_end_matches(']');
-    for name in [host.name.as_deref().unwrap_or(given), given, &way.address, &facts.hostname] {
+    add(NameKind::Host, host.name.as_deref().unwrap_or(given));
+    add(NameKind::Host, given);
+    // Behind a jump host or a translated address only the host itself knows which of its addresses we came to.
+    for name in way.names.iter().chain([&facts.address, &facts.hostname]) {
         add(NameKind::Host, name);
     }
     let (mut label, mut fingerprint) = (way.label.clone(), facts.machine_id.clone());
@@ -161,4 +165,24 @@ fn identity(host: &HostConfig, way: &Way, facts: &Facts, container: Option<&Cont
         fingerprint = format!("{fingerprint}/{}", container.id);
     }
     TargetIdentity { product: format!("{}, Linux {}", facts.os, facts.kernel), label, fingerprint, names }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_knows_a_host_by_every_name_and_address_that_led_to_it() {
+        let host =
+            HostConfig { host: "db".to_owned(), name: Some("shop".to_owned()), ..HostConfig::default() };
+        let way = Way {
+            transport: Arc::new(Local),
+            label: "root@db.example.com:22".to_owned(),
+            names: vec!["db.example.com".to_owned(), "192.0.2.7".to_owned()],
+        };
+        let facts = Facts { hostname: "db-1".to_owned(), address: "10.0.0.5".to_owned(), ..Facts::default() };
+        let names = identity(&host, &way, &facts, None).names;
+        let names: Vec<_> = names.iter().map(|name| name.name.as_str()).collect();
+        assert_eq!(names, ["shop", "db", "db.example.com", "192.0.2.7", "10.0.0.5", "db-1"]);
+    }
 }

@@ -117,7 +117,10 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
             let new: Vec<_> = new.collect();
             facts.own_units.extend(new);
         }
-        "ssh_connection" => facts.peer = peer(&text),
+        "ssh_connection" => {
+            facts.peer = peer(&text);
+            facts.address = text.split(' ').nth(2).unwrap_or_default().to_owned();
+        }
         _ => {}
     }
 }
