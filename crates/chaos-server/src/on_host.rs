@@ -1,6 +1,7 @@
 //! Makes a fault of what one [`HostFault`] says: rope, lock, heartbeats, undo and residue are the same for all.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chaos_core::crash::crash_point;
@@ -11,6 +12,7 @@ use chaos_core::{
 };
 use chaos_host::{Answer, Host, Limits, Rope, RopeHandle, RopeKind, Script};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::host_fault::{HostFault, effect};
@@ -18,8 +20,10 @@ use crate::target::ServerTarget;
 
 /// The longest that a host waits without hearing from us, unless its margin is longer. Longer holds are kept up by heartbeats.
 const LEASE: Duration = Duration::from_secs(300);
-/// After this long without an end we stop the heartbeats, whatever hangs.
+/// This long after the hold we stop the heartbeats, whatever hangs.
 const HEARTBEATS_MAX: Duration = Duration::from_secs(2 * 3600);
+/// The longest wait before a deadline that could not be moved is moved again.
+const AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// A fault on a host.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +48,31 @@ impl<S: fmt::Display> fmt::Display for HostStep<S> {
 pub struct HostSession {
     host: Host,
     measure: Option<Script>,
+    pulse: Arc<Mutex<Pulse>>,
     _heartbeat: AbortOnDropHandle<()>,
+}
+
+/// What the heartbeats know of the deadline.
+struct Pulse {
+    /// When it was last moved on, or armed.
+    moved: Instant,
+    /// How far from then it is.
+    after: Duration,
+    /// Why it can be moved no more.
+    lost: Option<FaultError>,
+}
+
+impl Pulse {
+    /// Returns why the fault did not last until now, as far as we know.
+    fn lost(&mut self) -> Option<FaultError> {
+        let why = match self.lost.take() {
+            Some(error) => error.chain(),
+            None if self.moved.elapsed() < self.after => return None,
+            None => "the deadline on the host could not be moved in time, and has come".to_owned(),
+        };
+        let what = "keep the fault up until the end of the hold";
+        Some(FaultError::Target(Failure::new(what).source(why)))
+    }
 }
 
 impl<F: HostFault> OnHost<F> {
@@ -103,6 +131,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         params: F::Params,
     ) -> Result<Vec<Self::Step>, FaultError> {
         target.require_rope(F::OUTLIVES_REBOOT)?;
+        target.require_container()?;
         let steps = self.0.prepare(cx, target, params).await?;
         let named = steps.into_iter().enumerate().map(|(number, what)| {
             let id = format!("{}_{}", cx.handle(), number + 1);
@@ -144,9 +173,12 @@ impl<F: HostFault> Fault for OnHost<F> {
         let after = (cx.hold + margin).min(LEASE.max(margin));
         rope.arm(target.host(), after).await?;
         crash_point("server.armed");
-        let heartbeat = AbortOnDropHandle::new(tokio::spawn(keep_up(rope, target.host().clone(), after)));
+        let pulse = Arc::new(Mutex::new(Pulse { moved: Instant::now(), after, lost: None }));
+        let end = Instant::now() + cx.hold + HEARTBEATS_MAX;
+        let beating = keep_up(rope, target.host().clone(), Arc::clone(&pulse), end);
+        let heartbeat = AbortOnDropHandle::new(tokio::spawn(beating));
         let measure = self.0.measure(&step.what, &step.rope.id);
-        Ok(HostSession { host: target.host().clone(), measure, _heartbeat: heartbeat })
+        Ok(HostSession { host: target.host().clone(), measure, pulse, _heartbeat: heartbeat })
     }
 
     async fn inject(
@@ -165,6 +197,9 @@ impl<F: HostFault> Fault for OnHost<F> {
     }
 
     async fn finish(&self, _cx: &StepContext, session: HostSession) -> Result<Option<Effect>, FaultError> {
+        if let Some(lost) = session.pulse.lock().unwrap_or_else(PoisonError::into_inner).lost() {
+            return Err(lost);
+        }
         let Some(measure) = &session.measure else { return Ok(None) };
         let output =
             session.host.must("see the effect at the end of the hold", measure, Limits::default()).await?;
@@ -209,15 +244,30 @@ fn stays<S>(error: FaultError, step: &HostStep<S>) -> FaultError {
 }
 
 /// Moves the deadline on as long as we live, so that only our death lets it come.
-async fn keep_up(rope: Rope, host: Host, after: Duration) {
-    let end = tokio::time::Instant::now() + HEARTBEATS_MAX;
-    while tokio::time::Instant::now() < end {
-        tokio::time::sleep(after / 3).await;
-        if let Err(error) = rope.extend(&host, after).await {
-            tracing::warn!(%error, "The deadline on the host could not be moved; unless that passes, the fault ends early.");
-            if !error.is_transient() {
-                return;
+async fn keep_up(rope: Rope, host: Host, pulse: Arc<Mutex<Pulse>>, end: Instant) {
+    let know = || pulse.lock().unwrap_or_else(PoisonError::into_inner);
+    let after = know().after;
+    let mut pause = after / 3;
+    while Instant::now() < end {
+        tokio::time::sleep(pause).await;
+        let asked = Instant::now();
+        match rope.extend(&host, after).await {
+            Ok(()) => {
+                know().moved = asked;
+                pause = after / 3;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "The deadline on the host could not be moved; unless that passes, the fault ends early.");
+                if !error.is_transient() {
+                    know().lost = Some(error.into());
+                    return;
+                }
+                // Most of what is left is for more tries.
+                pause = (after / 12).min(AGAIN_MAX);
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,9 @@ pub struct Container {
     pub name: String,
     /// Its full id.
     pub id: String,
+    /// Why it cannot be found, where it cannot: then there is no id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// How long after the hold the host undoes without us, unless the configuration says otherwise: time for the faults injected
@@ -115,6 +118,13 @@ impl ServerTarget {
     /// Returns the container that faults act on, where the configuration names one.
     pub fn container(&self) -> Option<&Container> {
         self.container.as_ref()
+    }
+
+    /// Refuses where the configuration names a container that is not there.
+    pub(crate) fn require_container(&self) -> Result<(), FaultError> {
+        let Some(Container { name, missing: Some(why), .. }) = &self.container else { return Ok(()) };
+        let what = format!("find the container `{name}`, for `{}`", self.identity.label);
+        Err(FaultError::Preflight(Failure::new(what).source(why.clone())))
     }
 
     /// Returns what the configuration says about what may be looked at and touched.

@@ -33,6 +33,7 @@ pub(super) async fn connect(config: ServerConfig) -> Result<ServerTarget, FaultE
     let container = match &host.container {
         Some(name) => {
             let engine = host.container_engine.unwrap_or_default();
+            // One that is gone is no reason to refuse yet: a recovery finds out on the host what became of it.
             Some(container::find(&acting, &way.label, name, engine).await?)
         }
         None => None,
@@ -162,7 +163,8 @@ fn identity(host: &HostConfig, way: &Way, facts: &Facts, container: Option<&Cont
     if let Some(container) = container {
         add(NameKind::Container, &container.name);
         label = format!("{} on {label}", container.name);
-        fingerprint = format!("{fingerprint}/{}", container.id);
+        // By its name: a recovery meets the one that took its place, and its steps know by the id that it is another one.
+        fingerprint = format!("{fingerprint}/{}", container.name);
     }
     TargetIdentity { product: format!("{}, Linux {}", facts.os, facts.kernel), label, fingerprint, names }
 }

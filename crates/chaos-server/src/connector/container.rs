@@ -6,10 +6,11 @@ use chaos_host::{Host, Limits, Script};
 use crate::config::ContainerEngine;
 use crate::target::Container;
 
-/// Asks the programs that run containers for one. It may be stopped: a fault may be what stopped it.
+/// Asks the programs that run containers for one. It may be stopped: a fault may be what stopped it. It may be gone: then its
+/// `missing` says what the programs said.
 ///
 /// # Errors
-/// When no program is there, none of them knows it, or several do.
+/// When no program is there, or several know one of this name.
 pub(super) async fn find(
     host: &Host,
     label: &str,
@@ -24,9 +25,12 @@ pub(super) async fn find(
     let (mut found, mut said) = (Vec::new(), Vec::new());
     for answer in fields.chunks_exact(3) {
         match answer {
-            [kind, engine, id] if kind == "found" => {
-                found.push(Container { engine: engine.clone(), name: name.to_owned(), id: id.clone() })
-            }
+            [kind, engine, id] if kind == "found" => found.push(Container {
+                engine: engine.clone(),
+                name: name.to_owned(),
+                id: id.clone(),
+                missing: None,
+            }),
             [_, engine, words] => said.push(format!("{engine}: {words}")),
             _ => {}
         }
@@ -37,7 +41,12 @@ pub(super) async fn find(
             let why = format!("none of these programs is there: {}", engine.programs());
             Err(FaultError::Target(Failure::new(what).source(why)))
         }
-        (0, _) => Err(FaultError::Target(Failure::new(what).source(said.join("; ")))),
+        (0, _) => Ok(Container {
+            engine: String::new(),
+            name: name.to_owned(),
+            id: String::new(),
+            missing: Some(said.join("; ")),
+        }),
         _ => Err(FaultError::Target(
             Failure::new(what)
                 .source("several programs have a container of this name")

@@ -128,7 +128,7 @@ pub(super) fn again(text: &'static str, state: &State) -> Script {
 
 /// Returns what people and policy must know of a step that keeps the container from working.
 pub(super) fn facts(state: &State, undo: String) -> HostFacts {
-    let Container { engine, name, id } = &state.container;
+    let Container { engine, name, id, .. } = &state.container;
     HostFacts {
         undo,
         claims: vec![Claim { resource: format!("container {engine} {id}"), access: Access::BlockAll }],
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn container() -> Container {
-        Container { engine: "podman".to_owned(), name: "web".to_owned(), id: "ab".repeat(32) }
+        Container { engine: "podman".to_owned(), name: "web".to_owned(), id: "ab".repeat(32), missing: None }
     }
 
     #[test]
