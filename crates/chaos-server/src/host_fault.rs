@@ -106,7 +106,7 @@ pub trait HostFault: Default + Send + Sync + 'static {
 
 /// Makes an effect of what a script told: numbers as numbers, everything else as text.
 pub fn effect(output: &Output) -> Effect {
-    let text = std::str::from_utf8(&output.stdout).unwrap_or_default();
+    let text = String::from_utf8_lossy(&output.stdout);
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.fold(Effect::default(), |effect, (key, value)| {
         let number = value.parse::<u64>().ok().map(Value::from);

@@ -1,0 +1,63 @@
+//! What the heartbeats of a hold find out, and that it is told at its end.
+
+use chaos_host::transport::local::Local;
+use chaos_host::{Become, RopeKind};
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(1);
+
+/// A rope of this machine in a directory that goes when the test ends, with an undo that does nothing.
+fn rope() -> (Rope, Host, tempfile::TempDir) {
+    let scratch = tempfile::tempdir().unwrap();
+    let handle = RopeHandle {
+        id: "chaos_test_1".to_owned(),
+        dir: scratch.path().join("rope").to_str().unwrap().to_owned(),
+        kind: RopeKind::Detached,
+        lasting: true,
+        boot: String::new(),
+        mounts: Vec::new(),
+        after: Vec::new(),
+    };
+    (Rope::new(handle, Script::new(":")), Host::new(Arc::new(Local), Become::Nobody), scratch)
+}
+
+fn pulse() -> Arc<Mutex<Pulse>> {
+    Arc::new(Mutex::new(Pulse { moved: Instant::now(), after: SOON, lost: None }))
+}
+
+fn lost(pulse: &Mutex<Pulse>) -> Option<String> {
+    pulse.lock().unwrap().lost().map(|error| error.chain())
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_not_there_any_more_fails_the_fault() {
+    let (rope, host, _scratch) = rope();
+    let pulse = pulse();
+    keep_up(rope, host, Arc::clone(&pulse), Instant::now() + Duration::from_secs(60)).await;
+    let said = lost(&pulse).unwrap();
+    assert_eq!(
+        said,
+        "keep the fault up until the end of the hold: move the deadline: the deadline on the host was removed"
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_that_was_moved_in_time_is_no_trouble() {
+    let (rope, host, _scratch) = rope();
+    rope.arm(&host, Duration::from_secs(30)).await.unwrap();
+    let pulse = pulse();
+    let armed = pulse.lock().unwrap().moved;
+    keep_up(rope.clone(), host.clone(), Arc::clone(&pulse), Instant::now() + SOON / 4).await;
+    assert!(pulse.lock().unwrap().moved > armed);
+    assert_eq!(lost(&pulse), None);
+    rope.pull(&host).await.unwrap();
+    rope.remove(&host).await.unwrap();
+}
+
+#[test]
+fn a_deadline_that_could_not_be_moved_for_so_long_has_come() {
+    let past = Instant::now().checked_sub(SOON).unwrap();
+    let said = Pulse { moved: past, after: SOON, lost: None }.lost().unwrap().chain();
+    assert!(said.ends_with("the deadline on the host could not be moved in time, and has come"), "{said}");
+}
