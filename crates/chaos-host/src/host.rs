@@ -136,7 +136,7 @@ impl Output {
 
     /// Returns the values of the lines that `tell KEY` wrote.
     pub fn told<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
-        lines(&self.stdout, key)
+        lines(&self.stdout, key).filter_map(|value| std::str::from_utf8(value).ok())
     }
 
     /// Returns the fields that `field` wrote, with what is not UTF-8 as `None`.
@@ -152,11 +152,10 @@ impl Output {
     }
 }
 
-/// Returns the values of the lines `KEY=VALUE`.
-pub(crate) fn lines<'a>(bytes: &'a [u8], key: &str) -> impl Iterator<Item = &'a str> {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    let prefix = format!("{key}=");
-    text.lines().filter_map(move |line| line.strip_prefix(&prefix))
+/// Returns the values of the lines `KEY=VALUE`. What others named in one of them may be no UTF-8.
+pub(crate) fn lines<'a>(bytes: &'a [u8], key: &str) -> impl Iterator<Item = &'a [u8]> {
+    let prefix = format!("{key}=").into_bytes();
+    bytes.split(|byte| *byte == b'\n').filter_map(move |line| line.strip_prefix(prefix.as_slice()))
 }
 
 #[cfg(test)]

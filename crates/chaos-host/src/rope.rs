@@ -150,3 +150,6 @@ impl Rope {
         text::undo(&self.handle, &self.undo)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,11 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn read(output: &Output) -> Self {
-        let first = |key| lines(&output.stdout, key).next().unwrap_or_default().to_owned();
-        let conflicts = lines(&output.stdout, "conflict").map(|line| {
-            let (what, found) = line.split_once('|').unwrap_or((line, "changed by somebody else"));
+        // A name that is no UTF-8 must not take the whole answer with it.
+        let all = |key| lines(&output.stdout, key).map(|value| String::from_utf8_lossy(value).into_owned());
+        let first = |key| all(key).next().unwrap_or_default();
+        let conflicts = all("conflict").map(|line| {
+            let (what, found) = line.split_once('|').unwrap_or((&line, "changed by somebody else"));
             (what.to_owned(), found.to_owned())
         });
         Self {
@@ -38,9 +40,25 @@ impl Answer {
             by: first("by"),
             rebooted: first("rebooted") == "1",
             was_gone: first("written") == "1",
-            restored: lines(&output.stdout, "restored").filter_map(|n| n.parse::<u64>().ok()).sum(),
+            restored: all("restored").filter_map(|n| n.parse::<u64>().ok()).sum(),
             conflicts: conflicts.collect(),
-            notes: lines(&output.stdout, "note").map(str::to_owned).collect(),
+            notes: all("note").collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_whose_name_is_no_utf8_is_told_with_all_the_others() {
+        let stdout =
+            b"by=deadline\nrestored=2\nconflict=/srv/\xff|mode 0600\nconflict=3\nrestored=1\n".to_vec();
+        let answer = Answer::read(&Output { status: 0, stdout, stderr: String::new() });
+        assert_eq!((answer.by.as_str(), answer.restored), ("deadline", 3));
+        let conflicts: Vec<_> =
+            answer.conflicts.iter().map(|(what, found)| (what.as_str(), found.as_str())).collect();
+        assert_eq!(conflicts, [("/srv/\u{fffd}", "mode 0600"), ("3", "changed by somebody else")]);
     }
 }

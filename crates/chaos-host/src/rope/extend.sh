@@ -1,5 +1,4 @@
 # Moves the deadline on, as far from now as it was from the arming.
-# A shell ends where it cannot open what `exec` names, without a word of ours.
 [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
 exec 9<"$rope_dir"
 lock 5 || fail 75 "the undo of this step is at work on the host"

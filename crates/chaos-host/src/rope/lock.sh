@@ -1,5 +1,6 @@
 # lock SECONDS: takes the lock of the rope's directory, which is open as 9. The directory itself is locked, so that no
-# file stays, and a process that dies frees it. Without `flock` a link that names its owner does the same.
+# file stays, and a process that dies frees it. Without `flock` a link that names its owner does the same. Returns 1 when
+# another one has it for all that time, and 2 when there can be no link: then nobody else has it either.
 lock() {
     tries=$(($1 * 10))
     if have flock; then
@@ -11,17 +12,26 @@ lock() {
         return
     fi
     me="$$ $(start_of $$)"
+    refused=0
     until ln -s "$me" "$rope_dir/lock" 2>/dev/null; do
-        owner=$(readlink "$rope_dir/lock") || continue
-        if [ "$(start_of "${owner%% *}")" != "${owner#* }" ]; then
-            # Its owner is dead. Of those who see that, one moves it away.
-            mv "$rope_dir/lock" "$rope_dir/lock.$$" 2>/dev/null && rm -f "$rope_dir/lock.$$"
-            continue
-        fi
+        owner=$(readlink "$rope_dir/lock") && free_dead "$owner" || refused=$((refused + 1))
+        [ "$refused" -lt 20 ] || return 2
         tries=$((tries - 1)); [ "$tries" -gt 0 ] || return 1
         nap
     done
     trap 'rm -f "$rope_dir/lock"' EXIT
+}
+# free_dead OWNER: frees the lock of an owner that is dead. Only one may do that at a time, or who comes late would take the
+# lock of the next one away. Fails when there can be no link.
+free_dead() {
+    [ "$(start_of "${1%% *}")" != "${1#* }" ] || return 0
+    if ln -s "$me" "$rope_dir/lock.${1%% *}" 2>/dev/null; then
+        [ "$(readlink "$rope_dir/lock")" != "$1" ] || rm -f "$rope_dir/lock"
+        rm -f "$rope_dir/lock.${1%% *}"
+    else
+        other=$(readlink "$rope_dir/lock.${1%% *}") || return 1
+        [ "$(start_of "${other%% *}")" = "${other#* }" ] || rm -f "$rope_dir/lock.${1%% *}"
+    fi
 }
 # start_of PID: when a process started, in ticks since boot; nothing when there is none.
 start_of() { [ -r "/proc/$1/stat" ] && sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }

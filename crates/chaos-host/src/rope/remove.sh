@@ -34,6 +34,8 @@ if [ -d "$rope_dir" ]; then
     fi
     # No name is guessed: what we did not write stays, and then the directory stays and is reported.
     for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh acted again asked done.new done lock; do rm -f "$rope_dir/$file"; done
+    # Of those who died while they freed the lock of a dead one.
+    rm -f "$rope_dir"/lock.[0-9]*
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
     sync "${rope_dir%/*}" 2>/dev/null || sync
 fi
