@@ -88,6 +88,23 @@ async fn what_somebody_else_put_there_stays_and_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_directory_that_was_replaced_before_the_inject_is_refused_and_no_conflict() {
+    let Some(host) = TestHost::get("th2").await else { return };
+    host.sh("mkdir /data/planned").await;
+    let stage = Inodes::on(host, Setup::default()).await;
+    let step = stage.step(json!({"inodes": 10, "target_mount": "/data/planned"})).await;
+    stage.host.sh("mv /data/planned /data/away; mkdir /data/planned").await;
+    let (session, effect) = stage.try_act(&step).await;
+    assert!(effect.unwrap_err().chain().contains("is not the one that was planned any more"));
+    drop(session);
+    let reverted = stage.try_revert(&step, false).await.unwrap();
+    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0), "{reverted:?}");
+    stage.host.sh("rmdir /data/planned; mv /data/away /data/planned").await;
+    stage.disarm(&step).await;
+    stage.host.sh("rmdir /data/planned").await;
+}
+
+#[tokio::test]
 async fn a_link_in_the_place_of_our_directory_is_not_followed() {
     let Some(host) = TestHost::get("th2").await else { return };
     host.sh("mkdir -p /data/victim; touch /data/victim/i1 /data/victim/i2").await;

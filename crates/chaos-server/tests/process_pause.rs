@@ -185,6 +185,35 @@ async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
 }
 
 #[tokio::test]
+async fn a_service_that_somebody_stopped_before_the_inject_is_no_conflict() {
+    let Some(stage) = Pauses::get("th1").await else { return };
+    let step = stage.step(json!({"unit": "app-restarting"})).await;
+    stage.host.sh("systemctl stop app-restarting").await;
+    let (session, effect) = stage.try_act(&step).await;
+    assert!(effect.unwrap_err().chain().contains("none of the processes is there any more"));
+    drop(session);
+    let reverted = stage.try_revert(&step, false).await.unwrap();
+    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0), "{reverted:?}");
+    assert!(!stage.host.is_true("systemctl is-active -q app-restarting").await);
+    stage.host.sh("systemctl start app-restarting").await;
+    stage.end(&step).await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_paused_is_not_let_go_on_by_an_undo_without_an_inject() {
+    let Some(stage) = Pauses::get("th1").await else { return };
+    let step = stage.step(json!({"unit": "app-base"})).await;
+    let session = stage.arm(&step).await;
+    stage.host.sh("kill -STOP $(systemctl show -p MainPID --value app-base)").await;
+    drop(session);
+    assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
+    let state = "[ $(ps -o state= -p $(systemctl show -p MainPID --value app-base)) = T ]";
+    assert!(stage.host.is_true(state).await);
+    stage.host.sh("kill -CONT $(systemctl show -p MainPID --value app-base)").await;
+    stage.end(&step).await;
+}
+
+#[tokio::test]
 async fn the_deadline_alone_lets_processes_go_on() {
     let setup = Setup { hold: std::time::Duration::ZERO, margin: Some("2s"), ..Setup::default() };
     let Some(stage) = Pauses::with("th1", setup).await else { return };

@@ -286,6 +286,25 @@ async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
 }
 
 #[tokio::test]
+async fn a_service_that_somebody_stopped_before_the_inject_stays_stopped() {
+    let Some(stage) = Services::get("th1").await else { return };
+    let step = stage.step(json!({"services": ["nginx"]})).await;
+    stage.host.sh("systemctl stop nginx").await;
+    let (session, effect) = stage.try_act(&step).await;
+    let error = effect.unwrap_err().chain();
+    assert!(
+        error.contains("nginx.service was active when the plan was made, and is not any more"),
+        "{error}"
+    );
+    drop(session);
+    let reverted = stage.try_revert(&step, false).await.unwrap();
+    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0), "{reverted:?}");
+    assert_active(&stage.host, &[("nginx", false)]).await;
+    stage.host.sh("systemctl start nginx").await;
+    stage.end(&step).await;
+}
+
+#[tokio::test]
 async fn the_deadline_alone_starts_the_service_again() {
     let setup = Setup { hold: std::time::Duration::ZERO, margin: Some("2s"), ..Setup::default() };
     let Some(stage) = Services::with("th1", setup).await else { return };

@@ -1,6 +1,8 @@
 # How an undo finds a container again. In: engine container name, and `since`: when it had been started.
-# arrive: sets `now` to its status. Ends the undo where there is no such container any more: another one is not ours.
+# arrive: sets `now` to its status. Ends the undo where we did nothing, and where there is no such container any more: another
+# one is not ours.
 arrive() {
+    ! never_acted || over 0
     now=$(status) && return
     bounded 20 "$engine" info >/dev/null 2>&1 || fail 75 "$engine does not answer"
     other=$(bounded 20 "$engine" container inspect --format '{{.Id}}' "$name" 2>/dev/null)
@@ -11,10 +13,8 @@ arrive() {
     fi
     over 0
 }
-# acted: whether this step did something. What we did not do is left alone.
-acted() { [ -e "$rope_dir/acted" ]; }
 # over N: ends the undo with so many things restored.
-over() { tell restored "$1"; rm -f "$rope_dir/acted"; exit 0; }
+over() { tell restored "$1"; exit 0; }
 runs() { [ "$(status)" = running ]; }
 # well: whether it says of itself what it said before.
 well() {

@@ -4,6 +4,7 @@ cd "$dir" && [ "$(stat -c %d:%i .)" = "$identity" ] || fail 65 "the directory $d
 before=$(free)
 [ "$((before - count))" -ge "$keep" ] || fail 69 "there are not enough inodes any more in $dir without touching the reserve"
 umask 077
+will_act
 mkdir "./$name" || fail 69 "the directory $dir/$name cannot be made"
 cd "./$name" || fail 69 "the directory $dir/$name cannot be entered"
 # The directory is one of them. In pieces, so that the reserve and the time are looked at between them.

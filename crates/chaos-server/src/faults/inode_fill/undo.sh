@@ -1,5 +1,6 @@
 # Removes our files and our directory, and nothing that somebody else put there. Needs neither space nor inodes.
 # In: dir identity name boot
+! never_acted || { tell restored 0; exit 0; }
 cd "$dir" 2>/dev/null || { tell note "$name: its directory is not there any more"; exit 0; }
 is=$(stat -c %d:%i .); want=$identity
 # The numbers of devices may be others after a reboot; a file system in memory is another one.

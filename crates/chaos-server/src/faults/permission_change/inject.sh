@@ -10,6 +10,7 @@ if ! said=$(permissions_by_shell "$@"); then
     first=${said#*differs=}; first=${first%%"$nl"*}; number=${first%%|*}
     fail 65 "\`$(path_of "$number" "$@")\` is not as it was planned: ${first#*|}"
 fi
+will_act
 job=apply
 said=$(permissions_by_shell "$@") || fail 69 "not all of the files could be changed"
 changed=0

@@ -7,8 +7,7 @@ while [ "$#" -gt 0 ]; do
     [ -n "$state" ] && [ "$start" = "$2" ] || fail 65 "process $1 has ended since the plan was made"
     shift 2
 done
-# It says to the undo that what ended was ended by us.
-: >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
+will_act
 set -- $processes
 while [ "$#" -gt 0 ]; do
     look "$1"

@@ -1,6 +1,6 @@
 # Sees services active again, and with as many processes as they had. In: signal processes services back
 set -f
-[ -e "$rope_dir/acted" ] || { tell restored 0; exit 0; }
+acted || { tell restored 0; exit 0; }
 bring_all_back $back || exit 1
 healed=$started
 # count UNIT: how many processes it has.
@@ -32,4 +32,3 @@ while [ "$#" -gt 0 ]; do
     healed=$((healed + 1)); shift 2
 done
 tell restored "$healed"
-rm -f -- "$rope_dir/acted"

@@ -1,15 +1,13 @@
 # Pauses processes until none of them runs. In: processes control_group before back
 set -f
-if [ -z "$control_group" ]; then
-    set -- $processes
-    while [ "$#" -gt 0 ]; do
-        look "$1"
-        [ -n "$state" ] && [ "$start" = "$2" ] || fail 65 "process $1 has ended since the plan was made"
-        shift 2
-    done
-fi
-# It says to the undo that a service that was ended was paused by us.
-: >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
+set -- $processes
+while [ -z "$control_group" ] && [ "$#" -gt 0 ]; do
+    look "$1"
+    [ -n "$state" ] && [ "$start" = "$2" ] || fail 65 "process $1 has ended since the plan was made"
+    shift 2
+done
+[ -n "$(members)" ] || fail 65 "none of the processes is there any more"
+will_act
 rounds=0
 while :; do
     running=0; paused=0

@@ -1,5 +1,7 @@
 # Lets processes go on that are stopped and were not before. In: processes control_group before back
 set -f
+# What stands still was stopped by somebody else.
+! never_acted || { tell restored 0; exit 0; }
 resumed=0; rounds=0
 while :; do
     stopped=0
@@ -15,7 +17,7 @@ while :; do
     rounds=$((rounds + 1)); [ "$rounds" -lt 100 ] || fail 75 "$stopped processes stay stopped"
     sleep 0.05
 done
-if [ -e "$rope_dir/acted" ]; then
+if acted; then
     # Somebody may have ended a service meanwhile: systemd, for want of a sign of life, or a person, on purpose.
     fallen=
     set -- $back
@@ -37,6 +39,5 @@ if [ -e "$rope_dir/acted" ]; then
             shift 2
         done
     fi
-    rm -f -- "$rope_dir/acted"
 fi
 tell restored "$resumed"

@@ -1,8 +1,13 @@
 # Stops units and keeps them from starting. In: id held folders back
 umask 022
 set -f
-# It says to the undo that what is stopped was stopped by us.
-: >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
+# What was stopped meanwhile was stopped by somebody else, and would be started by the undo.
+set -- $back
+while [ "$#" -gt 0 ]; do
+    systemctl is-active -q -- "$1" || fail 65 "$1 was active when the plan was made, and is not any more"
+    shift 3
+done
+will_act
 for unit in $held; do
     dir=/run/systemd/system/$unit.d
     mkdir -p -- "$dir" || fail 69 "$dir cannot be made"

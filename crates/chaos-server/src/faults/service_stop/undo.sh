@@ -9,11 +9,10 @@ for unit in $held; do
     # A folder that was there before stays, and one that holds what somebody else put there.
     case " $folders " in *" $unit "*) ;; *) [ ! -d "$dir" ] || rmdir -- "$dir" 2>/dev/null ;; esac
 done
-[ "$removed" -gt 0 ] || [ -e "$rope_dir/acted" ] || { tell restored 0; exit 0; }
+[ "$removed" -gt 0 ] || acted || { tell restored 0; exit 0; }
 # After a crash the file may be gone and still be loaded.
 case $(systemctl show -p DropInPaths --value -- $held) in
     *"zzz-$id.conf"*) systemctl daemon-reload || fail 69 "systemd does not load its units again" ;;
 esac
 bring_all_back $back || exit 1
 tell restored "$started"
-rm -f -- "$rope_dir/acted"
