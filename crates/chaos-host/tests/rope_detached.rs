@@ -273,3 +273,24 @@ async fn a_removal_that_died_at_any_file_can_be_repeated() {
         assert!(!Path::new(&bench.handle.dir).exists(), "after {removed} files");
     }
 }
+
+#[tokio::test]
+async fn what_clashed_is_looked_at_again_when_somebody_asks() {
+    let bench = Bench::new();
+    let undo = Script::new(
+        "[ ! -d \"$file\" ] || { tell conflict \"1|a directory\"; exit 0; }; rm -f \"$file\" && tell restored 1",
+    );
+    let rope = Rope::new(bench.handle.clone(), undo.set("file", bench.file.to_str().unwrap()));
+    rope.arm(&bench.host, LONG).await.unwrap();
+    std::fs::create_dir(&bench.file).unwrap();
+    for is_first in [true, false] {
+        let answer = rope.pull(&bench.host).await.unwrap();
+        assert_eq!((answer.conflicts.len(), answer.already, answer.by.as_str()), (1, !is_first, "chaos"));
+    }
+    std::fs::remove_dir(&bench.file).unwrap();
+    std::fs::write(&bench.file, "").unwrap();
+    let answer = rope.pull(&bench.host).await.unwrap();
+    assert_eq!((answer.conflicts.len(), answer.restored), (0, 1));
+    assert!(!bench.file.exists());
+    rope.remove(&bench.host).await.unwrap();
+}

@@ -47,6 +47,8 @@ impl<S: fmt::Display> fmt::Display for HostStep<S> {
 /// What stays open while a fault on a host lasts: heartbeats, and what to measure at the end.
 pub struct HostSession {
     host: Host,
+    rope: Rope,
+    after: Duration,
     measure: Option<Script>,
     pulse: Arc<Mutex<Pulse>>,
     _heartbeat: AbortOnDropHandle<()>,
@@ -82,7 +84,8 @@ impl<F: HostFault> OnHost<F> {
 
     fn reverted(&self, step: &HostStep<F::Step>, answer: &Answer, has_acted: bool) -> Reverted {
         let outcome = match answer {
-            answer if answer.already || answer.rebooted => RevertOutcome::AlreadyUndone,
+            answer if answer.rebooted => RevertOutcome::AlreadyUndone,
+            answer if answer.already && answer.by != "chaos" => RevertOutcome::AlreadyUndone,
             answer if answer.restored > 0 => RevertOutcome::Restored,
             _ => RevertOutcome::NothingToDo,
         };
@@ -175,10 +178,11 @@ impl<F: HostFault> Fault for OnHost<F> {
         crash_point("server.armed");
         let pulse = Arc::new(Mutex::new(Pulse { moved: Instant::now(), after, lost: None }));
         let end = Instant::now() + cx.hold + HEARTBEATS_MAX;
-        let beating = keep_up(rope, target.host().clone(), Arc::clone(&pulse), end);
+        let host = target.host().clone();
+        let beating = keep_up(rope.clone(), host.clone(), Arc::clone(&pulse), end);
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(beating));
         let measure = self.0.measure(&step.what, &step.rope.id);
-        Ok(HostSession { host: target.host().clone(), measure, pulse, _heartbeat: heartbeat })
+        Ok(HostSession { host, rope, after, measure, pulse, _heartbeat: heartbeat })
     }
 
     async fn inject(
@@ -200,6 +204,9 @@ impl<F: HostFault> Fault for OnHost<F> {
         if let Some(lost) = session.pulse.lock().unwrap_or_else(PoisonError::into_inner).lost() {
             return Err(lost);
         }
+        // A rope that came early has ended the fault early, and one that somebody took away was none: both must be said, also
+        // in holds without a heartbeat.
+        session.rope.extend(&session.host, session.after).await?;
         let Some(measure) = &session.measure else { return Ok(None) };
         let output =
             session.host.must("see the effect at the end of the hold", measure, Limits::default()).await?;

@@ -1,6 +1,11 @@
 # Undoes now, by the very script that the deadline would run, and tells what it wrote down.
 umask 077
-[ ! -e "$rope_dir/done" ] || tell already 1
+if [ -e "$rope_dir/done" ]; then
+    tell already 1
+    if grep -q '^conflict=' "$rope_dir/done" && [ -e "$rope_dir/undo.sh" ]; then
+        sh "$rope_dir/undo.sh" anew || fail 75 "the undo on the host did not succeed"
+    fi
+fi
 if [ -e "$rope_dir/undo.sh" ] && ! tail -n 1 "$rope_dir/undo.sh" | grep -q '^chaos_undo_main '; then
     # The power was cut while it was written. A part of it does nothing, and nothing was done either.
     rm -f "$rope_dir/undo.sh"

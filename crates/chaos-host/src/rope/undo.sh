@@ -12,13 +12,17 @@ chaos_undo_main() {
     lock 45 || [ "$?" = 2 ] || exit 1
     # It was removed while we waited, and perhaps made again for somebody else.
     [ -e "$rope_dir/undo.sh" ] || exit 0
-    [ -e "$rope_dir/done" ] && exit 0
+    by=$1; [ ! -e "$rope_dir/asked" ] || by=chaos
+    if [ -e "$rope_dir/done" ]; then
+        # What clashed is looked at once more when somebody asks: they may have mended it.
+        [ "$1" = anew ] && grep -q '^conflict=' "$rope_dir/done" || exit 0
+        by=$(sed -n 's/^by=//p' "$rope_dir/done" | head -n 1)
+    fi
     if [ "$rope_lasting" = 0 ] && [ "$(cat /proc/sys/kernel/random/boot_id)" != "$rope_boot" ]; then
         said=rebooted=1
     else
         said=$(undo 9<&-) || exit 1
     fi
-    by=$1; [ ! -e "$rope_dir/asked" ] || by=chaos
     read -r uptime _ </proc/uptime
     printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
         >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" || exit 1
