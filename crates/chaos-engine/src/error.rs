@@ -112,7 +112,9 @@ impl EngineError {
             Self::NoStateDir => Some("set CHAOS_STATE_DIR, or give --state-dir".into()),
             Self::StateDir { .. } => Some("give another one with --state-dir, or CHAOS_STATE_DIR".into()),
             Self::UnknownFault(_) => Some("`chaos list-skills` names all faults".into()),
-            Self::UnknownTarget(_) => Some("`chaos list-skills` shows the kinds of target that this version knows".into()),
+            Self::UnknownTarget(_) => {
+                Some("`chaos list-skills` shows the kinds of target that this version knows".into())
+            }
             Self::Prepare { source, .. } => source.hint().map(str::to_owned),
             Self::Members { failures, .. } => {
                 failures.iter().find_map(|(_, source)| source.hint()).map(str::to_owned)

@@ -21,8 +21,9 @@ use crate::rollback::{HOLD_BACK_MAX, Job, Rollback, Settled, Way};
 
 /// The longest that one attempt may take. Undoing a hundred million rows takes minutes.
 const ATTEMPT_MAX: Duration = Duration::from_secs(3600);
-/// The longest that one attempt to connect may take.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// The longest that one attempt to connect may take. Whoever connects has a bound of its own, which people may have set to
+/// minutes where a system is slow; what could be reached before the effect must not be out of reach for the undo.
+const CONNECT_MAX: Duration = Duration::from_secs(10 * 60);
 /// How often an undo is tried that the target has refused. It costs little and refusals may pass.
 const REFUSALS_MAX: u32 = 3;
 /// The waits between attempts double from the first to the longest.

@@ -150,6 +150,17 @@ async fn a_third_fault_that_fails_undoes_everything_on_all_targets() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_system_that_takes_long_to_let_us_in_is_undone_all_the_same() {
+    let (setup, config) = hosts();
+    let before = dumps(&setup);
+    setup.others[1].delay(Duration::from_secs(45));
+    let uses = vec![set(json!({"cells": ["cell_1"]}))];
+    let (_, running, _) = in_memory(&setup, setup.mixed(vec![("", config)], uses)).await;
+    assert_eq!(running.await, ExitCode::Done);
+    assert_eq!(dumps(&setup), before);
+}
+
 /// Something happens to `b` in the hold; the others must be whole again soon after it, whatever becomes of `b`.
 async fn check_delay(trouble: impl Fn(&FakeWorld), at_once: usize) {
     check_delay_after(set(json!({"cells": ["cell_2"]})), "cell_2 = chaos", trouble, at_once).await;
