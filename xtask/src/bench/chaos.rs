@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::psql::Psql;
 use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::workspace;
@@ -22,20 +21,19 @@ const RUN_MAX: Duration = Duration::from_secs(900);
 pub struct Chaos {
     program: PathBuf,
     folder: PathBuf,
-    url: String,
     peak_kib: Cell<u64>,
 }
 
 impl Chaos {
     /// Takes the binary that was just built.
-    pub fn new(psql: &Psql) -> Outcome<Self> {
+    pub fn new() -> Outcome<Self> {
         let folder = workspace::target_folder().join("bench/world");
         if folder.exists() {
             fs::remove_dir_all(&folder).context(|| format!("clear `{}`", folder.display()))?;
         }
         fs::create_dir_all(&folder).context(|| format!("create `{}`", folder.display()))?;
         let program = workspace::target_folder().join("release/chaos");
-        Ok(Self { program, folder, url: psql.url().to_owned(), peak_kib: Cell::new(0) })
+        Ok(Self { program, folder, peak_kib: Cell::new(0) })
     }
 
     /// Returns the most memory that any run, guardians included, has had at once, in KiB.
@@ -50,14 +48,9 @@ impl Chaos {
         command
     }
 
-    /// Writes an experiment with one skill; `params` is YAML in flow style.
-    pub fn experiment(&self, skill: &str, params: &str, duration: &str) -> Outcome<PathBuf> {
+    /// Writes an experiment.
+    pub fn experiment(&self, text: &str) -> Outcome<PathBuf> {
         let path = self.folder.join("experiment.yaml");
-        let text = format!(
-            "experiments:\n  - name: bench\n    target: database\n    target_config:\n      connection_url: \"{}\"\n      \
-             db_type: postgres\n    duration: {duration}\n    skills:\n      - skill_name: {skill}\n        params: {params}\n",
-            self.url
-        );
         fs::write(&path, text).context(|| format!("write `{}`", path.display()))?;
         Ok(path)
     }
@@ -137,7 +130,7 @@ impl Chaos {
 }
 
 /// A process that has just ended has no peak any more; it was read a moment ago.
-fn peak_kib(pid: u32) -> u64 {
+pub fn peak_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
@@ -159,6 +152,13 @@ impl Journal {
         Self { records: lines.iter().filter_map(record).collect(), lines }
     }
 
+    /// Returns the seconds from the first record of one type to each record of another, in order.
+    pub fn after(&self, from: &str, each: &str) -> Outcome<Vec<f64>> {
+        let start = self.at(from).ok_or_else(|| Failure::new(format!("find `{from}` in the journal")))?;
+        let found = self.records.iter().filter(|one| one["type"] == each).filter_map(|one| self.time_of(one));
+        Ok(found.map(|at| at - start).collect())
+    }
+
     /// Returns whether a record of this type is there.
     pub fn has(&self, record: &str) -> bool {
         self.at(record).is_some()
@@ -174,9 +174,12 @@ impl Journal {
 
     /// Returns when the first record of this type was written, in seconds of its day, and of the next one past midnight.
     fn at(&self, record: &str) -> Option<f64> {
-        let found = self.records.iter().find(|one| one["type"] == record)?;
+        self.time_of(self.records.iter().find(|one| one["type"] == record)?)
+    }
+
+    fn time_of(&self, record: &Value) -> Option<f64> {
         let first = seconds(self.records.first()?["at"].as_str()?)?;
-        let at = seconds(found["at"].as_str()?)?;
+        let at = seconds(record["at"].as_str()?)?;
         Some(if at < first { at + 86_400.0 } else { at })
     }
 }

@@ -36,7 +36,7 @@ pub fn measure(chaos: &Chaos, psql: &Psql, arguments: &Arguments) -> Outcome<Vec
         psql.execute(&format!("CREATE TABLE reference {TABLE}"))?;
         psql.settle()?;
         let params = format!("{{rows_per_table: {rows}, tables: [ours]}}");
-        let experiment = chaos.experiment("db.insert_load", &params, HOLD)?;
+        let experiment = psql.experiment(chaos, "db.insert_load", &params, HOLD)?;
         let journal = chaos.run(&experiment, || {
             psql.execute(&format!("COPY ours TO '{ROWS_FILE}'")).map(drop)?;
             psql.settle()

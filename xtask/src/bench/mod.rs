@@ -1,10 +1,13 @@
-//! `cargo xtask bench`: speed and memory of the release build, side by side with what the same server does by itself.
+//! `cargo xtask bench`: speed and memory of the release build, side by side with what the same server does by itself, and with
+//! what others use for the same work.
 //!
-//! Each figure is the median of several repetitions, ours and the reference in turn, so that a busy moment hits both.
+//! Each figure of the databases is the median of several repetitions, ours and the reference in turn, so that a busy moment hits
+//! both.
 
 mod chaos;
 mod inserts;
 mod psql;
+mod servers;
 mod small;
 mod updates;
 
@@ -25,12 +28,26 @@ const MEMORY_MAX_KIB: u64 = 64 * 1024;
 /// What to measure, and how often.
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// The parts; all when none is named
+    parts: Vec<Part>,
     /// Rows to insert and to update
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
     /// How often each is measured; the median counts
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
+    /// Hosts to act on at once
+    #[arg(long, default_value_t = 200)]
+    hosts: usize,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Beside PostgreSQL
+    Databases,
+    /// Beside Ansible
+    Servers,
 }
 
 /// One measured thing beside what it is compared with.
@@ -84,24 +101,16 @@ impl Figure {
 /// When something cannot be measured, or a figure misses its limit.
 pub fn run(arguments: &Arguments) -> Outcome {
     process::run(workspace::cargo().args(["build", "--release", "--package", "chaos-cli"]))?;
-    let variables = env::World::up()?.variables;
-    let server = variables
-        .iter()
-        .find(|(name, _)| name == "CHAOS_TEST_POSTGRES")
-        .map(|(_, url)| url.clone())
-        .ok_or_else(|| Failure::new("find the PostgreSQL of the test world"))?;
-    let psql = Psql::create_database(&server)?;
-    let chaos = Chaos::new(&psql)?;
-
-    let mut figures = small::measure(&chaos, &psql)?;
-    figures.extend(inserts::measure(&chaos, &psql, arguments)?);
-    figures.extend(updates::measure(&chaos, &psql, arguments)?);
-    figures.push(Figure::absolute(
-        "peak memory of chaos",
-        "MiB",
-        kib_to_mib(chaos.peak_kib()),
-        Limit::AtMost(kib_to_mib(MEMORY_MAX_KIB)),
-    ));
+    let world = env::World::up()?;
+    let chaos = Chaos::new()?;
+    let is_asked = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    let mut figures = Vec::new();
+    if is_asked(Part::Databases) {
+        figures.extend(databases(&world, &chaos, arguments)?);
+    }
+    if is_asked(Part::Servers) {
+        figures.extend(servers::measure(&chaos, arguments)?);
+    }
     println!("{}", table(&figures));
     keep(&figures)?;
     let missed = figures.iter().filter(|figure| !figure.holds()).count();
@@ -109,6 +118,26 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return Ok(());
     }
     Err(Failure::new("keep every limit").because(format!("{missed} figures miss theirs")))
+}
+
+fn databases(world: &env::World, chaos: &Chaos, arguments: &Arguments) -> Outcome<Vec<Figure>> {
+    let server = world
+        .variables
+        .iter()
+        .find(|(name, _)| name == "CHAOS_TEST_POSTGRES")
+        .map(|(_, url)| url.clone())
+        .ok_or_else(|| Failure::new("find the PostgreSQL of the test world"))?;
+    let psql = Psql::create_database(&server)?;
+    let mut figures = small::measure(chaos, &psql)?;
+    figures.extend(inserts::measure(chaos, &psql, arguments)?);
+    figures.extend(updates::measure(chaos, &psql, arguments)?);
+    figures.push(Figure::absolute(
+        "peak memory of chaos",
+        "MiB",
+        kib_to_mib(chaos.peak_kib()),
+        Limit::AtMost(kib_to_mib(MEMORY_MAX_KIB)),
+    ));
+    Ok(figures)
 }
 
 fn table(figures: &[Figure]) -> String {

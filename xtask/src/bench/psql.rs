@@ -1,7 +1,9 @@
 //! The reference: the server's own statements, timed by `psql` itself.
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::chaos::Chaos;
 use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
@@ -25,9 +27,13 @@ impl Psql {
         Ok(psql)
     }
 
-    /// Returns its URL.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// Writes an experiment with one skill on it; `params` is YAML in flow style.
+    pub fn experiment(&self, chaos: &Chaos, skill: &str, params: &str, duration: &str) -> Outcome<PathBuf> {
+        chaos.experiment(&format!(
+            "experiments:\n  - name: bench\n    target: database\n    target_config:\n      connection_url: \"{}\"\n      \
+             db_type: postgres\n    duration: {duration}\n    skills:\n      - skill_name: {skill}\n        params: {params}\n",
+            self.url
+        ))
     }
 
     /// Runs one statement.

@@ -39,7 +39,7 @@ fn recover(chaos: &Chaos, psql: &Psql) -> Outcome<f64> {
     psql.execute("CREATE TABLE small (id int PRIMARY KEY, label text)")?;
     psql.execute("INSERT INTO small SELECT n, 'row ' || n FROM generate_series(1, 100) n")?;
     let params = "{query_count: 10, tables: [small]}";
-    let experiment = chaos.experiment("db.select_load", params, "5m")?.display().to_string();
+    let experiment = psql.experiment(chaos, "db.select_load", params, "5m")?.display().to_string();
     let mut times = Vec::new();
     for _ in 0..RECOVERIES {
         chaos.forget()?;

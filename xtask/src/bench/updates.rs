@@ -16,7 +16,7 @@ pub fn measure(chaos: &Chaos, psql: &Psql, arguments: &Arguments) -> Outcome<Vec
         make_tables(psql, rows)?;
         psql.settle()?;
         let params = format!("{{rows: {rows}, tables: [ours]}}");
-        let experiment = chaos.experiment("db.update_load", &params, HOLD)?;
+        let experiment = psql.experiment(chaos, "db.update_load", &params, HOLD)?;
         let journal = chaos.run(&experiment, || psql.settle())?;
         undos.push(journal.between("rollback_started", "reverted")?);
 

@@ -1,0 +1,3 @@
+# Ends what many.sh started.
+systemctl stop 'bench-sshd-*'
+rm -rf /run/bench
