@@ -1,31 +1,46 @@
 # What every fault needs to know of a host, in one question. In: tools
-[ "$(uname -s)" = Linux ] || fail 65 "it is no Linux, but \`$(uname -s)\`"
-[ -r /proc/sys/kernel/random/boot_id ] || fail 69 '/proc is not mounted there, or cannot be read'
+# Hundreds of hosts are asked at once, some of them small: what the shell can do itself starts no program.
+line() { text=; { IFS= read -r text <"$1"; } 2>/dev/null || [ -n "$text" ]; }
+line /proc/sys/kernel/ostype || text=$(uname -s)
+[ "$text" = Linux ] || fail 65 "it is no Linux, but \`$text\`"
+line /proc/sys/kernel/random/boot_id || fail 69 '/proc is not mounted there, or cannot be read'
+field boot_id "$text"
 os=$(. /etc/os-release 2>/dev/null && printf '%s' "$PRETTY_NAME")
 field os "${os:-Linux}"
-field kernel "$(uname -r)"
-field hostname "$(cat /proc/sys/kernel/hostname)"
-field machine_id "$(cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2>/dev/null)"
-# What a host without a machine id keeps over reboots all the same.
-field host_keys "$(cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null)"
-field board "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
-field boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+line /proc/sys/kernel/osrelease; field kernel "$text"
+line /proc/sys/kernel/hostname; field hostname "$text"
+line /etc/machine-id || line /var/lib/dbus/machine-id; field machine_id "$text"
+case $text in ''|*[!0-9a-f]*)
+    # What a host without a machine id keeps over reboots all the same.
+    field host_keys "$(cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null)"
+    field board "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)" ;;
+esac
 field has_systemd "$([ -d /run/systemd/system ] && have systemctl && have systemd-run && echo 1)"
-field uid "$(id -u)"
-field user "$(id -un 2>/dev/null || id -u)"
+uid=$(id -u)
+field uid "$uid"
+field user "$(id -un 2>/dev/null || echo "$uid")"
 for tool in $tools; do have "$tool" && field tool "$tool"; done
-field run_free_kib "$(df -Pk /run 2>/dev/null | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')"
+field run_free_kib "$(df -Pk /run 2>/dev/null | { read -r _; read -r _ _ _ free _; printf '%s' "$free"; })"
 field lasting_writable "$([ -w /var/lib ] && { [ ! -d /etc/systemd ] || [ -w /etc/systemd/system ]; } && echo 1)"
 # The processes above us are the way we came: our session, and the server that let us in. `sudo` empties the environment, so
 # the addresses are asked of them too.
+own_cgroup() {
+    while IFS= read -r line; do
+        case $line in 1:name=systemd:*|0::*) line=${line#*:}; field own_cgroup "${line#*:}"; return ;; esac
+    done
+}
+way=${SSH_CONNECTION:-}
+[ -z "$way" ] || field ssh_connection "$way"
 pid=$$
-way=''
 while [ "${pid:-0}" -gt 1 ]; do
-    field own_cgroup "$(sed -n 's/^1:name=systemd://p; s/^0:://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
+    { own_cgroup <"/proc/$pid/cgroup"; } 2>/dev/null
     if [ -z "$way" ]; then
         way=$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
         [ -n "$way" ] && field ssh_connection "$way"
     fi
-    pid=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f2)
+    line "/proc/$pid/stat"
+    set -- ${text##*) }
+    pid=${2:-0}
+    case $pid in *[!0-9]*) break ;; esac
 done
 exit 0
