@@ -48,12 +48,15 @@ pub(super) async fn members(request: MembersRequest) -> Result<Members, FaultErr
             candidates.push(from_list(&request, found)?);
         }
     }
+    if let Some(only) = &request.only {
+        // What became of the others since is no reason to leave this one as it is.
+        candidates.retain(|candidate| candidate.title == *only);
+    }
     refuse_unusable(&candidates)?;
-    let chosen = match &request.only {
-        Some(only) => candidates.into_iter().filter(|candidate| candidate.title == *only).collect(),
-        None => select::choose(&config, candidates, request.seed, &mut notes)?,
-    };
-    Ok(finish(&config, &request, chosen, notes))
+    if request.only.is_none() {
+        candidates = select::choose(&config, candidates, request.seed, &mut notes)?;
+    }
+    Ok(finish(&config, &request, candidates, notes))
 }
 
 fn finish(

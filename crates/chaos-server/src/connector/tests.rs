@@ -121,6 +121,14 @@ async fn a_recovery_finds_the_host_that_it_asks_for_whatever_was_chosen() {
         let found = members(MembersRequest { only: Some(name.to_owned()), ..request(config.clone()) }).await;
         assert_eq!(found.list.iter().map(|member| &member.name).collect::<Vec<_>>(), [name]);
     }
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("hosts"), "h1\n-broken-since\n").unwrap();
+    let listed = MembersRequest {
+        only: Some("h1".to_owned()),
+        directory: Some(directory.path().into()),
+        ..request(json!({ "inventory": [{ "file": "hosts" }] }))
+    };
+    assert_eq!(members(listed).await.list.len(), 1);
     let nobody = MembersRequest { only: Some("h77".to_owned()), ..request(json!({ "hosts": ten() })) };
     assert!(members(nobody).await.list.is_empty());
 }
