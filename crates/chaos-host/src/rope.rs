@@ -70,6 +70,10 @@ pub struct RopeHandle {
 pub struct Rope {
     handle: RopeHandle,
     undo: Script,
+    /// Lines of the file of claims.
+    claims: Vec<String>,
+    /// Lines that must not stand in the claims of others.
+    against: Vec<String>,
 }
 
 impl Rope {
@@ -78,7 +82,20 @@ impl Rope {
     /// `undo` prints what it did with `tell` (see [`Answer`]) and ends with 0 only when it has seen that the effect is gone. It
     /// may run at any time, any number of times, with or without an inject. It writes nothing before the effect is gone.
     pub fn new(handle: RopeHandle, undo: Script) -> Self {
-        Self { handle, undo }
+        Self { handle, undo, claims: Vec::new(), against: Vec::new() }
+    }
+
+    /// Names what the step has to itself (`blocks`), and what it changes in a way that bears others that do (`writes`). While it
+    /// lasts, a rope that would clash with it is not armed on that machine, whoever asks: two undos of one thing would each
+    /// bring back what the other one had made of it.
+    #[must_use]
+    pub fn claiming(mut self, blocks: &[String], writes: &[String]) -> Self {
+        // One line each.
+        let line = |mark: char, claim: &String| format!("{mark} {}", claim.replace('\n', "\\n"));
+        let lines = |mark, claims: &[String]| claims.iter().map(|claim| line(mark, claim)).collect::<Vec<_>>();
+        self.claims = [lines('b', blocks), lines('w', writes)].concat();
+        self.against = [lines('b', blocks), lines('w', blocks), lines('b', writes)].concat();
+        self
     }
 
     /// Puts undo and deadline in place and reads them back. `after` counts from now.
@@ -92,7 +109,9 @@ impl Rope {
             .set("rope_seconds", after.as_secs().max(1).to_string())
             .set("undo_sum", text::sha256(&text))
             .set("undo_text", &text)
-            .set("boot_text", text::boot_unit(&self.handle));
+            .set("boot_text", text::boot_unit(&self.handle))
+            .set("claims", self.claims.join("\n"))
+            .set("against", self.against.join("\n"));
         host.must("put the deadline in place", &script, Limits::default()).await.map(drop)
     }
 

@@ -254,3 +254,35 @@ async fn a_rope_whose_undo_has_not_ended_stays_with_its_timer() {
     assert_eq!(bench.ssh.sh(&format!("systemctl is-active {}.timer", bench.handle.id)), "active");
     bench.undo_and_remove().await;
 }
+
+#[tokio::test]
+async fn what_one_step_has_to_itself_no_other_run_gets_on_that_host() {
+    let Some(first) = Bench::new("first", false) else { return };
+    let mut handle = first.handle.clone();
+    handle.id.push_str("_other");
+    handle.dir.push_str("_other");
+    let claims = |name: &str| vec![format!("path /srv/a\nb {name}")];
+    let undo = || Script::new("tell restored 0");
+    let holds = Rope::new(first.handle.clone(), undo()).claiming(&claims("x"), &claims("w"));
+    holds.arm(&first.host, LONG).await.unwrap();
+    for (blocks, writes, is_refused) in
+        [("x", "y", true), ("w", "y", true), ("y", "x", true), ("y", "w", false), ("y", "z", false)]
+    {
+        let other = Rope::new(handle.clone(), undo()).claiming(&claims(blocks), &claims(writes));
+        let armed = other.arm(&first.host, LONG).await;
+        assert_eq!(armed.is_err(), is_refused, "{blocks} {writes}: {armed:?}");
+        if let Err(error) = armed {
+            assert!(error.to_string().contains("another run acts on path /srv/a\\nb"), "{error}");
+        }
+        other.pull(&first.host).await.unwrap();
+        other.remove(&first.host).await.unwrap();
+    }
+    holds.pull(&first.host).await.unwrap();
+    // Behind its undo it has nothing to itself any more.
+    let other = Rope::new(handle, undo()).claiming(&claims("x"), &[]);
+    other.arm(&first.host, LONG).await.unwrap();
+    other.pull(&first.host).await.unwrap();
+    other.remove(&first.host).await.unwrap();
+    holds.remove(&first.host).await.unwrap();
+    first.assert_clean();
+}

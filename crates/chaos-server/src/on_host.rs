@@ -82,6 +82,17 @@ impl<F: HostFault> OnHost<F> {
         Rope::new(step.rope.clone(), self.0.undo(&step.what, &step.rope.id))
     }
 
+    /// Lets the host refuse other runs what this step has to itself.
+    fn claiming(&self, rope: Rope, what: &F::Step) -> Rope {
+        let claims = self.0.facts(what).claims;
+        let (blocks, others): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|claim| claim.access.blocks(claim.access));
+        let writes = others.into_iter().filter(|claim| claim.access == Access::Write).collect();
+        let resources =
+            |claims: Vec<Claim>| claims.into_iter().map(|claim| claim.resource).collect::<Vec<_>>();
+        rope.claiming(&resources(blocks), &resources(writes))
+    }
+
     fn reverted(&self, step: &HostStep<F::Step>, answer: &Answer, has_acted: bool) -> Reverted {
         let outcome = match answer {
             answer if answer.rebooted => RevertOutcome::AlreadyUndone,
@@ -171,7 +182,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         step: &Self::Step,
     ) -> Result<HostSession, FaultError> {
         crash_point("server.arm");
-        let rope = self.rope(step);
+        let rope = self.claiming(self.rope(step), &step.what);
         let margin = target.margin();
         let after = (cx.hold + margin).min(LEASE.max(margin));
         rope.arm(target.host(), after).await?;

@@ -1,5 +1,5 @@
 # Puts the undo and its deadline in place and reads them back. Nothing of the fault happens here.
-# In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text
+# In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text claims against
 umask 077
 mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
 set -C
@@ -7,6 +7,18 @@ printf '%s' "$undo_text" >"$rope_dir/undo.sh" || fail 69 "the undo cannot be wri
 set +C
 [ "$(sha256sum <"$rope_dir/undo.sh" | cut -d' ' -f1)" = "$undo_sum" ] || fail 69 "the undo in $rope_dir is not what was written"
 sync "$rope_dir/undo.sh" "$rope_dir" 2>/dev/null || sync
+
+# Written before the others are read: of two that come at once, at least one sees the other.
+if [ -n "$claims" ]; then
+    printf '%s\n' "$claims" >"$rope_dir/claims" && printf '%s\n' "$against" >"$rope_dir/against" ||
+        fail 69 "the undo cannot be written to $rope_dir"
+    for other in /run/chaos_*/claims /var/lib/chaos_*/claims; do
+        [ -s "$other" ] && [ "$other" != "$rope_dir/claims" ] && [ ! -e "${other%/claims}/done" ] || continue
+        both=$(grep -Fxf "$rope_dir/against" "$other" | head -n 1)
+        [ -z "$both" ] || fail 65 "another run acts on ${both#? } there; its undo is ${other%/claims}/undo.sh"
+    done
+    rm -f "$rope_dir/against"
+fi
 
 arm_systemd() {
     # The default accuracy of a timer is a minute. Without IgnoreOnIsolate, isolating a target would stop it.

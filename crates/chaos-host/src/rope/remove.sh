@@ -33,7 +33,7 @@ if [ -d "$rope_dir" ]; then
         [ "$(start_of "$pid")" != "$start" ] || kill "$pid"
     fi
     # No name is guessed: what we did not write stays, and then the directory stays and is reported.
-    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh acted again asked done.new done lock; do rm -f "$rope_dir/$file"; done
+    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again asked done.new done lock; do rm -f "$rope_dir/$file"; done
     # Of those who died while they freed the lock of a dead one.
     rm -f "$rope_dir"/lock.[0-9]*
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"

@@ -7,6 +7,9 @@
 mod choose;
 mod protect;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Access, Claim, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
@@ -94,6 +97,16 @@ impl File {
     fn bits(&self) -> &str {
         self.1.get(self.1.len().saturating_sub(3)..).unwrap_or_default()
     }
+
+    /// Returns mode and owner as they were, for people: ` (mode 0640, owner 0:33 before)`.
+    fn was(&self) -> String {
+        let parts: Vec<&str> = self.1.split(':').collect();
+        let [_, _, uid, gid, mode] = parts.as_slice() else { return String::new() };
+        u32::from_str_radix(mode, 16).map_or_else(
+            |_| String::new(),
+            |mode| format!(" (mode {:04o}, owner {uid}:{gid} before)", mode & 0o7777),
+        )
+    }
 }
 
 /// Files, and the bits that they get.
@@ -149,6 +162,23 @@ impl Step {
             .set("plain", lines.join("\n"))
             .args(odd.iter().flat_map(|file| [file.1.as_str(), file.0.as_str()]))
     }
+
+    /// Claims the roots, and what is below those of a recursive change: two steps must not meet at one file, where the second
+    /// would find what the first has made.
+    fn claims(&self) -> Vec<Claim> {
+        let claim =
+            |what: &str, path: &str, access| Claim { resource: format!("permissions {what} {path}"), access };
+        let whole = self.roots.iter().filter(|_| self.recursive);
+        let above: BTreeSet<&str> = self
+            .roots
+            .iter()
+            .flat_map(|root| Path::new(root).ancestors().skip(1))
+            .filter_map(Path::to_str)
+            .collect();
+        let of = self.roots.iter().map(|root| claim("of", root, Access::BlockWrites));
+        let below = whole.map(|root| claim("below", root, Access::BlockWrites));
+        of.chain(below).chain(above.into_iter().map(|path| claim("below", path, Access::Write))).collect()
+    }
 }
 
 impl HostFault for PermissionChange {
@@ -158,7 +188,7 @@ impl HostFault for PermissionChange {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.permission_change",
         target: "server",
-        summary: "takes permissions of files and directories away",
+        summary: "Takes permissions of files and directories away",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -174,13 +204,11 @@ impl HostFault for PermissionChange {
     }
 
     fn facts(&self, step: &Step) -> HostFacts {
-        let claim =
-            |root: &String| Claim { resource: format!("permissions of {root}"), access: Access::BlockWrites };
         let paths = step.files.iter().map(|file| TargetName::new(NameKind::Path, file.0.clone()));
         let services = step.services.iter().map(|name| TargetName::new(NameKind::Service, name.clone()));
         HostFacts {
             undo: format!("give {} files their own modes back, where they are still ours", step.files.len()),
-            claims: step.roots.iter().map(claim).collect(),
+            claims: step.claims(),
             names: services.chain(paths).collect(),
             mounts: step.mounts.clone(),
         }
@@ -204,7 +232,8 @@ impl HostFault for PermissionChange {
 
     fn conflict(&self, step: &Step, what: &str) -> String {
         let file = what.parse::<usize>().ok().and_then(|number| step.files.get(number.checked_sub(1)?));
-        file.map_or_else(|| what.to_owned(), |file| format!("permissions of `{}`", file.0))
+        // Whoever has to mend it by hand needs to know what it was.
+        file.map_or_else(|| what.to_owned(), |file| format!("permissions of `{}`{}", file.0, file.was()))
     }
 }
 
@@ -241,5 +270,34 @@ mod tests {
         let step: Step = serde_json::from_str(old).unwrap();
         assert_eq!(step.to_string(), "give 1 path the mode 000: `/etc/x`");
         assert_eq!(step.files[0].bits(), "1a4");
+    }
+
+    #[test]
+    fn two_steps_that_could_meet_at_a_file_block_each_other_and_others_do_not() {
+        let claims = |roots: &[&str], recursive| {
+            let roots = roots.iter().map(|root| (*root).to_owned()).collect();
+            let (files, services, mounts) = (Vec::new(), Vec::new(), Vec::new());
+            let boot = String::new();
+            Step { mode: 0, files, roots, recursive, unchanged: 0, services, boot, mounts }.claims()
+        };
+        let blocks = |one: &[Claim], other: &[Claim]| {
+            let meet = |a: &Claim, b: &Claim| a.resource == b.resource && a.access.blocks(b.access);
+            one.iter().any(|a| other.iter().any(|b| meet(a, b)))
+        };
+        let tree = claims(&["/srv/a"], true);
+        for (other, recursive, expected) in [
+            (&["/srv/a"][..], false, true),
+            (&["/srv/a/b/c"], false, true),
+            (&["/srv"], true, true),
+            (&["/srv/a/b"], true, true),
+            (&["/etc/x", "/srv/a/b"], true, true),
+            (&["/srv"], false, false),
+            (&["/srv/ab"], true, false),
+            (&["/srv/b", "/etc/x"], true, false),
+        ] {
+            let other_claims = claims(other, recursive);
+            assert_eq!(blocks(&tree, &other_claims), expected, "{other:?} {recursive}");
+            assert_eq!(blocks(&other_claims, &tree), expected, "{other:?} {recursive}");
+        }
     }
 }
