@@ -24,6 +24,7 @@ const CONSOLE: &str = "it lets people in at the console";
 const MANAGER: &str = "it is a part of systemd";
 const BUS: &str = "services talk to each other and to systemd through it";
 const NETWORK: &str = "the host is reached through the network that it manages";
+const DISKS: &str = "the host may reach its own disks through it";
 const CLOUD: &str = "the cloud manages the machine through it";
 const SESSION: &str = "it holds the sessions of users";
 const BOOT: &str = "it is how the host starts and stops";
@@ -75,6 +76,15 @@ const NEVER: &[(Pattern, &str)] = &[
     (Named("iwd"), NETWORK),
     (Instances("wg-quick@"), NETWORK),
     (Named("tailscaled"), NETWORK),
+    (Named("zerotier-one"), NETWORK),
+    (Named("netbird"), NETWORK),
+    (Instances("openvpn@"), NETWORK),
+    (Instances("openvpn-client@"), NETWORK),
+    (Instances("openvpn-server@"), NETWORK),
+    (Named("iscsid"), DISKS),
+    (Named("iscsi"), DISKS),
+    (Named("open-iscsi"), DISKS),
+    (Named("multipathd"), DISKS),
     (Named("amazon-ssm-agent"), CLOUD),
     (Named("snap.amazon-ssm-agent.amazon-ssm-agent"), CLOUD),
     (Named("google-guest-agent"), CLOUD),
@@ -189,6 +199,8 @@ mod tests {
             "qemu-guest-agent.service",
             "walinuxagent.service",
             "google-guest-agent.service",
+            "openvpn-client@office.service",
+            "multipathd.socket",
             "init.scope",
             "-.slice",
             "system.slice",

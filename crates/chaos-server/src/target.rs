@@ -169,6 +169,8 @@ impl ServerTarget {
     /// Refuses where no deadline can be put in place: no undo, no fault.
     pub(crate) fn require_rope(&self, lasting: bool) -> Result<(), FaultError> {
         self.require_root()?;
+        // What the deadline is armed and read back with.
+        self.require(if self.facts.has_systemd { &["busctl", "sha256sum"] } else { &["sha256sum"] })?;
         let label = &self.identity.label;
         let refuse = |why: String| Err(FaultError::Preflight(Failure::new(why)));
         if self.facts.has_systemd && self.facts.run_free_kib < RUN_FREE_MIN_KIB {

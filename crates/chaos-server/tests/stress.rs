@@ -250,9 +250,9 @@ async fn a_worker_that_is_killed_in_the_middle_is_noticed_and_what_it_named_is_r
 async fn places_where_nothing_can_be_read_and_written_are_refused() {
     let Some(stage) = Io::get("th2").await else { return };
     for (params, part) in [
-        (json!({ "path": "/tmp" }), "which is in memory (tmpfs)"),
-        (json!({ "path": "/nowhere" }), "it is no directory"),
-        (json!({ "path": "/etc/passwd" }), "it is no directory"),
+        (json!({ "path": "/tmp" }), "it is in memory (tmpfs)"),
+        (json!({ "path": "/nowhere" }), "it is not there"),
+        (json!({ "path": "/etc/passwd" }), "it is not a directory"),
         (json!({ "path": "var/tmp" }), "use `var/tmp` as `path`"),
         (json!({ "path": "/readonly" }), "it cannot be written to"),
         (json!({ "path": "/ext", "size": "200MiB" }), "are free"),

@@ -23,6 +23,8 @@ const REMOTE: &[&str] = &[
     "ocfs2",
     "smb3",
     "smbfs",
+    "vboxsf",
+    "virtiofs",
 ];
 /// File systems that hold no files of anybody's.
 const PSEUDO: &[&str] = &[
@@ -89,6 +91,8 @@ pub struct Place {
     pub identity: String,
     /// The mount that it is on.
     pub mount: Mount,
+    /// Whether files can be made there.
+    pub is_writable: bool,
     /// The room there. A quota of the directory makes it less than that of the mount.
     pub room: Room,
     /// All mounts of the host, without their room.
@@ -155,7 +159,7 @@ pub async fn place(host: &Host, path: &str) -> Result<Place, FaultError> {
     let script = Script::new(MOUNTS).set("path", path);
     let output = host.run(&script, Limits::default()).await?;
     if output.status == 65 {
-        let hint = "`target_mount` is a mount point, or a directory on the mount that is meant";
+        let hint = "name a mount point, or a directory on the mount that is meant";
         let failure = Failure::new(format!("find the directory `{path}`")).hint(hint);
         return Err(FaultError::Preflight(failure.source(output.stderr)));
     }
@@ -168,9 +172,10 @@ pub async fn place(host: &Host, path: &str) -> Result<Place, FaultError> {
     let real = std::str::from_utf8(next()?).map_err(|_| not_utf8(path))?.to_owned();
     let identity = String::from_utf8_lossy(next()?).into_owned();
     let room = room(next()?).ok_or_else(unreadable)?;
+    let is_writable = next()? == b"1";
     let mount = holder(&mounts, &real).cloned().ok_or_else(unreadable)?;
     let kib = |at: usize| memory.get(at).copied().unwrap_or(0) * 1024;
-    Ok(Place { real, identity, mount, room, mounts, memory: kib(0), memory_available: kib(1) })
+    Ok(Place { real, identity, mount, is_writable, room, mounts, memory: kib(0), memory_available: kib(1) })
 }
 
 fn not_utf8(path: &str) -> FaultError {

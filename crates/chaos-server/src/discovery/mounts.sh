@@ -15,7 +15,7 @@ fi
 sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g' /proc/self/mountinfo | while read -r _ _ _ _ point rest; do
     type=${rest#* - }; type=${type%% *}
     case $type in
-        nfs*|cifs|smb*|9p|ceph|glusterfs|fuse*|afs|lustre|beegfs|gpfs|autofs|ocfs2|gfs2) field "" ;;
+        nfs*|cifs|smb*|9p|ceph|glusterfs|fuse*|afs|lustre|beegfs|gpfs|autofs|ocfs2|gfs2|vboxsf|virtiofs) field "" ;;
         *) point=$(printf '%b/' "$point"); field "$(room "${point%/}/.")" ;;
     esac
 done

@@ -102,11 +102,7 @@ pub(super) async fn look_running(
     fault: &str,
 ) -> Result<State, FaultError> {
     let container = required(target, fault)?;
-    if !cx.filter.allows(&container.name) {
-        let what =
-            format!("use `{fault}` on the container `{}`: no `resource_filters` allow it", container.name);
-        return Err(FaultError::Preflight(Failure::new(what)));
-    }
+    check_allowed(cx, container)?;
     let state = look(target, container).await?;
     if state.status == "running" {
         return Ok(state);
@@ -115,6 +111,15 @@ pub(super) async fn look_running(
     Err(FaultError::Preflight(
         Failure::new(what).hint("only a container that runs can be disturbed and brought back"),
     ))
+}
+
+/// Refuses a container that the experiment may not touch.
+pub(super) fn check_allowed(cx: &PrepareContext, container: &Container) -> Result<(), FaultError> {
+    if cx.filter.allows(&container.name) {
+        return Ok(());
+    }
+    let what = format!("act on the container `{}`: no `resource_filters` allow it", container.name);
+    Err(FaultError::Preflight(Failure::new(what)))
 }
 
 /// Returns what the scripts of an undo need to find the container again as it was.
@@ -126,12 +131,17 @@ pub(super) fn again(text: &'static str, state: &State) -> Script {
         .set("health", &state.health)
 }
 
+/// Names a container in claims.
+pub(super) fn resource_of(name: &str) -> String {
+    format!("container {name}")
+}
+
 /// Returns what people and policy must know of a step that keeps the container from working.
 pub(super) fn facts(state: &State, undo: String) -> HostFacts {
-    let Container { engine, name, id, .. } = &state.container;
+    let name = &state.container.name;
     HostFacts {
         undo,
-        claims: vec![Claim { resource: format!("container {engine} {id}"), access: Access::BlockAll }],
+        claims: vec![Claim { resource: resource_of(name), access: Access::BlockAll }],
         names: vec![TargetName::new(NameKind::Container, name)],
         ..HostFacts::default()
     }

@@ -74,7 +74,7 @@ impl HostFault for ContainerKill {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.container_kill",
         target: "server",
-        summary: "kills a container as a crash would",
+        summary: "Kills a container as a crash would",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

@@ -59,7 +59,7 @@ impl HostFault for ContainerPause {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.container_pause",
         target: "server",
-        summary: "freezes all processes of a container",
+        summary: "Freezes all processes of a container",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

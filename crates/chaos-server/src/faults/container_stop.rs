@@ -79,7 +79,7 @@ impl HostFault for ContainerStop {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.container_stop",
         target: "server",
-        summary: "stops a container",
+        summary: "Stops a container",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

@@ -97,7 +97,7 @@ impl HostFault for CpuStress {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.cpu_stress",
         target: "server",
-        summary: "keeps CPUs busy",
+        summary: "Keeps CPUs busy",
         risk: Risk::Low,
         reversibility: Reversibility::Exact,
     };

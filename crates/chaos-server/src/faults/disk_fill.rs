@@ -174,7 +174,7 @@ impl HostFault for DiskFill {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.disk_fill",
         target: "server",
-        summary: "fills a file system up to a chosen level",
+        summary: "Fills a file system up to a chosen level",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -287,4 +287,15 @@ impl HostFault for DiskFill {
 /// Returns how many bytes a script saw taken.
 fn taken(output: &Output) -> u64 {
     output.told("taken").last().and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_leaves_the_words_of_the_filler_as_they_are() {
+        // It puts values of its own in the place of `${x}`, and one `$` in the place of two.
+        assert!(!FILLER.contains("${") && !FILLER.contains("$$"), "escape them, as for the units of loads");
+    }
 }

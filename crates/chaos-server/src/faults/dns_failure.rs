@@ -108,7 +108,7 @@ impl HostFault for DnsFailure {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.dns_failure",
         target: "server",
-        summary: "lets names not be resolved: no answer, a refusal, or a wrong one",
+        summary: "Lets names not be resolved: no answer, a refusal, or a wrong one",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -121,7 +121,7 @@ impl HostFault for DnsFailure {
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
         let names = names(&given)?;
-        let seen = place::look(target, &[]).await?;
+        let seen = place::look(cx, target, &[]).await?;
         let way = if given.mode == Mode::WrongAnswer {
             Way::Hosts(wrong(target, &seen, &names, given.answer).await?)
         } else {
@@ -136,13 +136,13 @@ impl HostFault for DnsFailure {
     }
 
     fn facts(&self, step: &Step) -> HostFacts {
-        let mut claims = vec![network::claim("name service")];
+        let mut claims = vec![Claim { resource: "name service".to_owned(), access: Access::BlockAll }];
         let resolvers: Vec<_> = step.resolvers.iter().map(|address| IpNet::from(*address)).collect();
         let mut names = network::names(&resolvers);
         names.extend(step.names.iter().map(|name| TargetName::new(NameKind::Host, name.clone())));
         let undo = match &step.way {
             Way::Firewall(firewall) => {
-                claims.push(firewall.claim());
+                claims.extend(firewall.claims());
                 firewall.undo_line()
             }
             Way::Hosts(hosts) => {

@@ -84,7 +84,7 @@ impl HostFault for FdExhaust {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.fd_exhaust",
         target: "server",
-        summary: "opens files until few more can be opened",
+        summary: "Opens files until few more can be opened",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };

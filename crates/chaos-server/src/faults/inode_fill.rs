@@ -130,7 +130,7 @@ impl HostFault for InodeFill {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.inode_fill",
         target: "server",
-        summary: "takes the inodes of a file system with empty files",
+        summary: "Takes the inodes of a file system with empty files",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
-use chaos_host::{HostError, Limits, Output, Script};
+use chaos_host::{Output, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::{Bytes, show};
 use super::stress::{self, Unit};
+use crate::discovery::mounts;
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("io_stress/load.sh");
-const FACTS: &str = include_str!("io_stress/facts.sh");
 const MEASURE: &str = concat!(include_str!("stress/look.sh"), include_str!("io_stress/measure.sh"));
 
 const MIB: u64 = 1 << 20;
@@ -28,9 +28,6 @@ const SIZE_MAX: u64 = 64 << 30;
 const RESERVE_MIN: u64 = 32 * MIB;
 /// The first blocks of a slow disk take a while.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-/// File systems in memory, by the names of `stat -f`: writing there moves nothing on a disk.
-const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
-
 /// Reads and writes on a file system: `server.io_stress`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IoStress;
@@ -91,7 +88,7 @@ impl HostFault for IoStress {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.io_stress",
         target: "server",
-        summary: "reads and writes on a file system",
+        summary: "Reads and writes on a file system",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
@@ -183,27 +180,17 @@ fn check_space(path: &str, wanted: u64, free: u64) -> Result<(), FaultError> {
 
 /// Returns the path without links, and how many bytes are free there.
 async fn place(target: &ServerTarget, path: &str) -> Result<(String, u64), FaultError> {
-    let what = format!("read and write in `{path}`");
-    let script = Script::new(FACTS).set("path", path);
-    let output =
-        target.host().must(&what, &script, Limits::default()).await.map_err(|error| match error {
-            HostError::Failed { what, said, .. } => FaultError::Preflight(Failure::new(what).source(said)),
-            error => error.into(),
-        })?;
-    let fields = output.fields();
-    let [Some(real), Some(kind), Some(free)] = fields.as_slice() else {
-        return Err(FaultError::Preflight(Failure::new(what).source("its true path is not UTF-8")));
+    let place = mounts::place(target.host(), path).await?;
+    let why = match &place.mount {
+        mount if mount.is_read_only() || mount.is_pseudo() || !place.is_writable => {
+            "it cannot be written to".to_owned()
+        }
+        mount if mount.is_memory() => format!("it is in memory ({})", mount.kind),
+        mount if mount.is_remote() => "it is not on the host itself, so others would be hit too".to_owned(),
+        _ => return Ok((place.real, place.room.available)),
     };
-    if IN_MEMORY.contains(&kind.as_str()) {
-        let hint = "name a directory on a disk in `path`";
-        return Err(FaultError::Preflight(
-            Failure::new(format!("{what}, which is in memory ({kind})")).hint(hint),
-        ));
-    }
-    let mut numbers = free.split(' ').map(|word| word.parse::<u64>().unwrap_or(0));
-    let free = numbers.next().unwrap_or(0).saturating_mul(numbers.next().unwrap_or(0));
-    // What ends with a line break would have lost it; a point behind it keeps it.
-    Ok((real.strip_suffix("\n.").unwrap_or(real).to_owned(), free))
+    let failure = Failure::new(format!("read and write in `{path}`")).source(why);
+    Err(FaultError::Preflight(failure.hint("name a directory on a disk of the host in `path`")))
 }
 
 #[cfg(test)]

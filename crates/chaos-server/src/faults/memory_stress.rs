@@ -92,7 +92,7 @@ impl HostFault for MemoryStress {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.memory_stress",
         target: "server",
-        summary: "takes memory and holds it",
+        summary: "Takes memory and holds it",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };

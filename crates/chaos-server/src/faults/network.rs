@@ -9,9 +9,8 @@ pub mod place;
 pub mod qdisc;
 pub mod rules;
 
-use chaos_core::fault::Access;
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Claim, Failure, FaultError};
+use chaos_core::{Failure, FaultError};
 use chaos_host::{HostError, Limits, Output, Script};
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -104,11 +103,6 @@ pub(crate) fn names(nets: &[IpNet]) -> Vec<TargetName> {
         [] => vec![name("0.0.0.0/0"), name("::/0")],
         nets => nets.iter().map(|net| name(&net.to_string())).collect(),
     }
-}
-
-/// Claims something for the whole hold, so that a second step on it is refused.
-pub(crate) fn claim(resource: impl Into<String>) -> Claim {
-    Claim { resource: resource.into(), access: Access::BlockAll }
 }
 
 /// Writes a list for people: the first few, and how many more.

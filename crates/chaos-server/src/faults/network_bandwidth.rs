@@ -62,7 +62,7 @@ impl HostFault for NetworkBandwidth {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_bandwidth",
         target: "server",
-        summary: "slows what a host sends to a rate",
+        summary: "Slows what a host sends to a rate",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
@@ -70,11 +70,11 @@ impl HostFault for NetworkBandwidth {
 
     async fn prepare(
         &self,
-        _cx: &PrepareContext,
+        cx: &PrepareContext,
         target: &ServerTarget,
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let link = Link::look(target, given.interface.as_deref(), "tbf").await?;
+        let link = Link::look(cx, target, given.interface.as_deref(), "tbf").await?;
         let shape = Shape::Tbf {
             rate_bits: given.rate.0,
             burst_bytes: burst(&given, link.mtu)?,

@@ -51,7 +51,7 @@ impl HostFault for NetworkDuplicate {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_duplicate",
         target: "server",
-        summary: "sends a share of the packets twice",
+        summary: "Sends a share of the packets twice",
         risk: Risk::Low,
         reversibility: Reversibility::Exact,
     };
@@ -59,12 +59,12 @@ impl HostFault for NetworkDuplicate {
 
     async fn prepare(
         &self,
-        _cx: &PrepareContext,
+        cx: &PrepareContext,
         target: &ServerTarget,
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
         let shape = shape(&given)?;
-        let link = Link::look(target, given.interface.as_deref(), shape.kind()).await?;
+        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
         Ok(vec![Step(link.queue(shape))])
     }
 

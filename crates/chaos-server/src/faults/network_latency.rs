@@ -56,7 +56,7 @@ impl HostFault for NetworkLatency {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_latency",
         target: "server",
-        summary: "delays what a host sends",
+        summary: "Delays what a host sends",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
@@ -64,12 +64,12 @@ impl HostFault for NetworkLatency {
 
     async fn prepare(
         &self,
-        _cx: &PrepareContext,
+        cx: &PrepareContext,
         target: &ServerTarget,
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
         let shape = shape(&given)?;
-        let link = Link::look(target, given.interface.as_deref(), shape.kind()).await?;
+        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
         Ok(vec![Step(link.queue(shape))])
     }
 

@@ -55,7 +55,7 @@ impl HostFault for NetworkLoss {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_loss",
         target: "server",
-        summary: "loses a share of the packets that a host sends",
+        summary: "Loses a share of the packets that a host sends",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -63,12 +63,12 @@ impl HostFault for NetworkLoss {
 
     async fn prepare(
         &self,
-        _cx: &PrepareContext,
+        cx: &PrepareContext,
         target: &ServerTarget,
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
         let shape = shape(&given)?;
-        let link = Link::look(target, given.interface.as_deref(), shape.kind()).await?;
+        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
         Ok(vec![Step(link.queue(shape))])
     }
 

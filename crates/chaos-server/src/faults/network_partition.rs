@@ -82,7 +82,7 @@ impl HostFault for NetworkPartition {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_partition",
         target: "server",
-        summary: "cuts a host off from others, but for the way we came and its name servers",
+        summary: "Cuts a host off from others, but for the way we came and its name servers",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -97,7 +97,7 @@ impl HostFault for NetworkPartition {
         let named = peers::read(&params.peers, &params.cidrs)?;
         let ports = network::ports(&params.ports)?;
         refuse_dns_only(&ports)?;
-        let seen = place::look(target, &peers::names(&named)).await?;
+        let seen = place::look(cx, target, &peers::names(&named)).await?;
         let cut = Cut {
             direction: params.direction,
             nets: peers::nets(&named, &seen)?,
@@ -117,7 +117,7 @@ impl HostFault for NetworkPartition {
         names.extend(step.peers.iter().map(|peer| TargetName::new(NameKind::Host, peer.clone())));
         HostFacts {
             undo: step.firewall.undo_line(),
-            claims: vec![step.firewall.claim()],
+            claims: step.firewall.claims(),
             names,
             mounts: Vec::new(),
         }

@@ -80,7 +80,7 @@ impl HostFault for PidExhaust {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.pid_exhaust",
         target: "server",
-        summary: "takes processes until few are left to be had",
+        summary: "Takes processes until few are left to be had",
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };

@@ -90,7 +90,7 @@ impl HostFault for PortBlock {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.port_block",
         target: "server",
-        summary: "closes ports of a host, or those that it calls",
+        summary: "Closes ports of a host, or those that it calls",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
@@ -104,7 +104,7 @@ impl HostFault for PortBlock {
     ) -> Result<Vec<Step>, FaultError> {
         let named = peers::read(&params.from, &[])?;
         let ports = ports(&params)?;
-        let seen = place::look(target, &peers::names(&named)).await?;
+        let seen = place::look(cx, target, &peers::names(&named)).await?;
         let cut = Cut {
             direction: params.direction,
             nets: peers::nets(&named, &seen)?,
@@ -124,7 +124,7 @@ impl HostFault for PortBlock {
     fn facts(&self, step: &Step) -> HostFacts {
         HostFacts {
             undo: step.firewall.undo_line(),
-            claims: vec![step.firewall.claim()],
+            claims: step.firewall.claims(),
             names: network::names(&step.firewall.cut.nets),
             mounts: Vec::new(),
         }

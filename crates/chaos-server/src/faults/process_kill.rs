@@ -101,7 +101,7 @@ impl HostFault for ProcessKill {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.process_kill",
         target: "server",
-        summary: "kills processes of services",
+        summary: "Kills processes of services",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

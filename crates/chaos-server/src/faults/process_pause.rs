@@ -84,7 +84,7 @@ impl HostFault for ProcessPause {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.process_pause",
         target: "server",
-        summary: "pauses processes",
+        summary: "Pauses processes",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

@@ -77,7 +77,7 @@ impl Fault for Reboot {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.reboot",
         target: "server",
-        summary: "reboots the host and sees its services come back",
+        summary: "Reboots the host and sees its services come back",
         risk: Risk::High,
         reversibility: Reversibility::EndsItself,
     };

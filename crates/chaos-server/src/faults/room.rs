@@ -27,6 +27,7 @@ pub(super) async fn place(target: &ServerTarget, path: &str) -> Result<Place, Fa
     let place = mounts::place(target.host(), path).await?;
     match refusal(&place.mount) {
         Some(why) => Err(refuse(&place, why)),
+        None if !place.is_writable => Err(refuse(&place, "no file can be made there")),
         None => Ok(place),
     }
 }

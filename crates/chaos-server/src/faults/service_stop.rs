@@ -54,7 +54,7 @@ impl HostFault for ServiceStop {
     const SPEC: FaultSpec = FaultSpec {
         name: "server.service_stop",
         target: "server",
-        summary: "stops services and keeps them stopped",
+        summary: "Stops services and keeps them stopped",
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };

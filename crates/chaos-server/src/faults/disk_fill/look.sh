@@ -3,4 +3,4 @@ taken || ended
 tell taken "$blocks"
 tell size "$size"
 tell available_now "$(available)"
-is_full || exit 75
+is_full || fail 75 "$blocks of $bytes bytes are taken"

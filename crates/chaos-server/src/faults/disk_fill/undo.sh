@@ -19,7 +19,8 @@ case $kind in
         ;;
 esac
 # Had it been killed the moment before the file lost its name, the name would still be there.
-(cd "$dir" 2>/dev/null && [ "$(stat -c %d:%i .)" = "$identity" ] && [ -f "./$name" ] && [ ! -L "./$name" ] && rm -f "./$name")
+(cd "$dir" 2>/dev/null && [ "$(stat -c %d:%i .)" = "$identity" ] && [ -f "./$name" ] && [ ! -L "./$name" ] || exit 0
+    rm -f "./$name") || fail 75 "$dir/$name cannot be removed"
 [ "$was" = 0 ] || tell restored 1
 tell freed "$was"
 exit 0

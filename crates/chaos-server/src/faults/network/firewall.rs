@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos_core::{Claim, FaultError, PrepareContext};
+use chaos_core::{Access, Claim, FaultError, PrepareContext};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -147,8 +147,8 @@ impl Firewall {
     }
 
     /// Claims the firewall for changes side by side: two sets of rules do not stand in each other's way.
-    pub fn claim(&self) -> Claim {
-        Claim { resource: self.place.of("firewall"), access: chaos_core::fault::Access::Write }
+    pub fn claims(&self) -> Vec<Claim> {
+        self.place.claims("firewall", Access::Write)
     }
 
     fn rules(&self) -> Vec<Rule> {

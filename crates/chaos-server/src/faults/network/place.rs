@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError};
+use chaos_core::{Access, Claim, Failure, FaultError, PrepareContext};
 use chaos_host::{Limits, Script};
 use serde::{Deserialize, Serialize};
 
+use crate::faults::container;
 use crate::target::{Peer, ServerTarget};
 
 /// Functions that find the network: they go before every script that acts on one.
@@ -50,6 +51,13 @@ impl Place {
             None => thing.to_owned(),
         }
     }
+
+    /// Claims a thing there, and that its container goes on: what ends a container ends its network.
+    pub fn claims(&self, thing: &str, access: Access) -> Vec<Claim> {
+        let running = self.container.as_deref().map(container::resource_of);
+        let running = running.map(|resource| Claim { resource, access: Access::Read });
+        [Claim { resource: self.of(thing), access }].into_iter().chain(running).collect()
+    }
 }
 
 /// What is known of a network before something is done to it.
@@ -78,9 +86,14 @@ pub struct Surroundings {
 /// Asks the host about the network that a fault will act on, and what `names` stand for there.
 ///
 /// # Errors
-/// When it cannot be asked, a container is not there, or it is not known which way we came.
-pub async fn look(target: &ServerTarget, names: &[String]) -> Result<Surroundings, FaultError> {
+/// When it cannot be asked, a container is not there or not allowed, or it is not known which way we came.
+pub async fn look(
+    cx: &PrepareContext,
+    target: &ServerTarget,
+    names: &[String],
+) -> Result<Surroundings, FaultError> {
     let container = target.container();
+    container.map_or(Ok(()), |container| container::check_allowed(cx, container))?;
     let script = Script::new(PROBE)
         .set("engine", container.map_or("", |container| &container.engine))
         .set("container", container.map_or("", |container| &container.id))
@@ -146,4 +159,23 @@ pub fn address(text: &str) -> Option<IpAddr> {
 fn unresolved(target: &ServerTarget, name: &str) -> FaultError {
     let what = format!("find what `{name}` stands for on `{}`", target.facts().hostname);
     FaultError::Preflight(Failure::new(what).hint("give its addresses instead"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_acts_on_the_network_of_a_container_claims_that_it_goes_on() {
+        let place = Place { container: Some("web".to_owned()), ..Place::default() };
+        let resources = |place: &Place| {
+            let claims = place.claims("firewall", Access::Write);
+            claims.into_iter().map(|claim| claim.resource).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            resources(&place),
+            ["firewall of container web".to_owned(), container::resource_of("web")]
+        );
+        assert_eq!(resources(&Place::default()), ["firewall"]);
+    }
 }

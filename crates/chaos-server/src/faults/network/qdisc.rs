@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError};
+use chaos_core::{Access, Failure, FaultError, PrepareContext};
 use chaos_host::{Limits, Script};
 use serde::{Deserialize, Serialize};
 
+use super::params;
 use super::place::{self, Place, Surroundings};
-use super::{claim, params};
 use crate::host_fault::HostFacts;
 use crate::target::ServerTarget;
 
@@ -171,6 +171,7 @@ impl Link {
     /// # Errors
     /// When it is not there, has a queue of somebody's own, or the kernel knows no such queue.
     pub async fn look(
+        cx: &PrepareContext,
         target: &ServerTarget,
         wanted: Option<&str>,
         kind: &'static str,
@@ -178,7 +179,7 @@ impl Link {
         if let Some(name) = wanted {
             check_name(name)?;
         }
-        let seen = place::look(target, &[]).await?;
+        let seen = place::look(cx, target, &[]).await?;
         let name = choose(&seen, wanted)?;
         let script = seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
         let what = format!("look at the queue of `{name}`");
@@ -251,7 +252,7 @@ impl Qdisc {
                 self.place.of(&self.link),
                 self.was
             ),
-            claims: vec![claim(self.place.of(&format!("interface {} queue", self.link)))],
+            claims: self.place.claims(&format!("interface {} queue", self.link), Access::BlockAll),
             names: super::names(&[]),
             mounts: Vec::new(),
         }

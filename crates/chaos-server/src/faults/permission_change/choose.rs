@@ -52,7 +52,10 @@ pub(super) async fn step(
     let protected = Protected::new(found.mounts.clone(), found.homes.clone());
     let mut on = BTreeSet::new();
     let mut files = Vec::new();
-    for (name, (key, links)) in found.names.iter().zip(&found.facts) {
+    // A directory and one below it may both be named; what is in both is one file.
+    let mut seen = BTreeSet::new();
+    let once = found.names.iter().zip(&found.facts).filter(|(name, _)| seen.insert(name.as_str()));
+    for (name, (key, links)) in once {
         // What was chosen for a service is left out where it is protected; what was named is refused.
         match (refusal(name, key, *links, &found, &protected), services.is_empty()) {
             (None, _) => {}

@@ -2,7 +2,7 @@
 found() { for path do [ ! -f "$path" ] || [ -L "$path" ] || field "$path"; done; }
 for unit do
     name=${unit%.service}; stem=${name%%@*}
-    systemctl show -p EnvironmentFiles "$unit" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=[a-z]*)$/\1/p' |
+    systemctl show -p EnvironmentFiles -- "$unit" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=[a-z]*)$/\1/p' |
         while IFS= read -r path; do found "$path"; done
     for each in "$name" "$stem"; do
         case $each in ''|.*|*/*) continue ;; esac
