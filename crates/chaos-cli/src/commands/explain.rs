@@ -117,6 +117,8 @@ fn type_words(property: &Value, schema: &Value) -> String {
         "string" => "text".to_owned(),
         "array" => format!("list of {}", type_words(&property["items"], schema)),
         "object" => object_words(property, schema),
+        // What may be left out is `null` in the schema; among alternatives it is not shown.
+        "null" => "null".to_owned(),
         _ => "any value".to_owned(),
     }
 }
