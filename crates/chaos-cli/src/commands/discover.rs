@@ -17,6 +17,7 @@ use crate::catalog::catalog;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::loader::variable;
+use crate::output::error::object as error_object;
 use crate::output::{Output, progress, table};
 use crate::requests;
 
@@ -35,6 +36,13 @@ struct Wanted {
     /// Where relative paths in the configuration begin.
     directory: Option<PathBuf>,
     resources: ResourceFilter,
+}
+
+/// What was found on all targets, and what kept us from some of them.
+#[derive(Default)]
+struct Looked {
+    found: Vec<Found>,
+    errors: Vec<CliError>,
 }
 
 /// What was found on one target.
@@ -59,15 +67,31 @@ pub fn run(arguments: &DiscoverArguments, output: &Output) -> Result<ExitCode, C
         (None, Some(url)) => vec![from_url(url, arguments, &catalog)?],
         (None, None) => unreachable!("the arguments require one of them"),
     };
-    let found = super::block_on(async {
-        let mut found = Vec::new();
+    let Looked { found, mut errors } = super::block_on(async {
+        let mut looked = Looked::default();
         for one in wanted {
-            found.extend(look_at_members(one, arguments, &catalog).await?);
+            // One system in trouble does not hide the others.
+            match look_at_members(one, arguments, &catalog).await {
+                Ok(Looked { found, errors }) => {
+                    looked.found.extend(found);
+                    looked.errors.extend(errors);
+                }
+                Err(error) => looked.errors.push(error),
+            }
         }
-        Ok(found)
+        Ok(looked)
     })?;
-    output.result(|| text(&found), &json!({"targets": found}))?;
-    Ok(ExitCode::Done)
+    if let (true, 1) = (found.is_empty(), errors.len())
+        && let Some(error) = errors.pop()
+    {
+        return Err(error);
+    }
+    for error in &errors {
+        output.say_error(error);
+    }
+    let told: Vec<Value> = errors.iter().map(error_object).collect();
+    output.result(|| text(&found), &json!({"targets": found, "errors": told}))?;
+    Ok(errors.first().map_or(ExitCode::Done, |error| error.exit))
 }
 
 fn from_file(file: &Path, catalog: &Catalog) -> Result<Vec<Wanted>, CliError> {
@@ -132,7 +156,7 @@ async fn look_at_members(
     wanted: Wanted,
     arguments: &DiscoverArguments,
     catalog: &Catalog,
-) -> Result<Vec<Found>, CliError> {
+) -> Result<Looked, CliError> {
     let Wanted { name, kind, config, as_written, directory, resources } = wanted;
     let filter = DiscoverFilter { tables: arguments.tables.clone(), resources };
     let connector = catalog
@@ -148,17 +172,17 @@ async fn look_at_members(
         .list
         .into_iter()
         .map(|member| look(entitled(&name, &member.name), &kind, &**connector, member.config, &filter));
-    let mut found = Vec::new();
+    let mut looked = Looked::default();
     for one in stream::iter(looking).buffered(at_once).collect::<Vec<_>>().await {
         match one {
-            Ok(one) => found.push(one),
+            Ok(one) => looked.found.push(one),
             Err(error) if members.allow_unreachable && error.code == Code::Unreachable => {
                 progress::say(&plain(&format!("skipped: {}: {}", error.what, error.causes.join(": "))));
             }
-            Err(error) => return Err(error),
+            Err(error) => looked.errors.push(error),
         }
     }
-    Ok(found)
+    Ok(looked)
 }
 
 async fn look(

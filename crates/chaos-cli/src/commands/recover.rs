@@ -197,7 +197,8 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
     if outcome.given_up > 0 {
         text.push_str(&format!(
             "  {} of them may still be there: the journal is damaged, and nobody can tell what they did. Look for \
-             `chaos_*` schemas and tables on the targets of the run.\n",
+             `chaos_*` on the targets of the run: schemas and tables of databases, directories in /run and /var/lib of \
+             servers.\n",
             outcome.given_up
         ));
     }

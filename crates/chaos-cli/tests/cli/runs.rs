@@ -151,3 +151,19 @@ fn discovery_shows_tables_and_columns() {
     let found = user.types(&["discover", "--url", &url, "--output", "json"]).json();
     assert!(found["targets"][0]["product"].as_str().unwrap().contains("SQLite"), "{found}");
 }
+
+#[test]
+fn a_target_that_cannot_be_looked_at_is_told_and_hides_no_other() {
+    let user = User::new();
+    let file = user.experiment("1s");
+    let one = std::fs::read_to_string(&file).unwrap();
+    let there = user.path("shop.db").display().to_string();
+    let away = one.replace(&there, &user.path("away.db").display().to_string());
+    let (_, list) = away.split_once("experiments:\n").unwrap();
+    let both = user.write("both.yaml", format!("{one}{}", list.replace("- name: ", "- name: away ")));
+    let said = user.types(&["discover", &both, "--output", "json"]);
+    let found = said.assert_code(2).json();
+    assert!(found["targets"][0]["product"].as_str().unwrap().contains("SQLite"), "{found}");
+    assert!(found["errors"][0].to_string().contains("away.db"), "{found}");
+    assert!(said.stderr.contains("away.db"), "{}", said.stderr);
+}
