@@ -119,7 +119,10 @@ impl EngineError {
             Self::Members { failures, .. } => {
                 failures.iter().find_map(|(_, source)| source.hint()).map(str::to_owned)
             }
-            Self::Same { .. } => Some("name each system once".into()),
+            Self::Same { .. } => Some(
+                "name each system once; in a lab, hosts may share a machine with `allow_same_machine: true`"
+                    .into(),
+            ),
             Self::NotPrepared { .. } => None,
             Self::Dirty { run, .. } => Some(format!(
                 "see `chaos status`; undo it with `chaos recover {run}`, or start all the same with --over-dirty"

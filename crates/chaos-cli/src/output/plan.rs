@@ -111,12 +111,18 @@ fn milliseconds(experiment: &ExperimentPlan) -> u64 {
     u64::try_from(experiment.hold.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn counted(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
+}
+
 /// Returns a plan for people.
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
     let steps: usize = plan.experiments.iter().map(|experiment| experiment.steps.len()).sum();
     // Writing into a String cannot fail, here and below.
-    let _ = writeln!(text, "Plan: {} experiments, {steps} steps, seed {}", plan.experiments.len(), plan.seed);
+    let experiments = counted(plan.experiments.len(), "experiment");
+    let _ = writeln!(text, "Plan: {experiments}, {}, seed {}", counted(steps, "step"), plan.seed);
     for experiment in &plan.experiments {
         let side = if experiment.parallel { ", side by side" } else { "" };
         let _ = writeln!(text, "\nExperiment {}", plain(&experiment.name));

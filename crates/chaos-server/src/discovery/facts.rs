@@ -68,7 +68,14 @@ const LIMITS: Limits = Limits { time: Duration::from_secs(20), output: 1 << 20 }
 /// When it cannot be asked, or its answer is not one.
 pub async fn facts(host: &Host) -> Result<Facts, HostError> {
     let script = Script::new(include_str!("facts.sh")).set("tools", TOOLS.join(" "));
-    let output = host.must(WHAT, &script, LIMITS).await?;
+    let output = host.must(WHAT, &script, LIMITS).await.map_err(|error| match error {
+        HostError::Bounds(failure) if failure.hint.is_none() => {
+            let hint =
+                "the login worked, and then its shell did not answer as one does; try `ssh` there by hand";
+            HostError::Bounds(failure.hint(hint))
+        }
+        error => error,
+    })?;
     read(&output.fields())
 }
 

@@ -47,7 +47,9 @@ impl Bed {
     pub fn join(&self) {
         for host in &self.hosts {
             host.join_network();
-            let is_joined = || host.is_true("ip -o link show eth0 | grep -q LOWER_UP && ! ip -6 -o addr | grep -q tentative");
+            let is_joined = || {
+                host.is_true("ip -o link show eth0 | grep -q LOWER_UP && ! ip -6 -o addr | grep -q tentative")
+            };
             self.runtime.block_on(wait_until("the cable is in", Duration::from_secs(20), is_joined));
         }
     }
@@ -63,8 +65,12 @@ impl Bed {
     pub fn difference(&self) -> Option<String> {
         self.hosts.iter().zip(&self.before).find_map(|(host, before)| {
             let after = self.runtime.block_on(host.snapshot());
-            let lines: Vec<_> =
-                before.diff(&after).lines().filter(|line| !is_rope(line) && !is_link(line)).map(str::to_owned).collect();
+            let lines: Vec<_> = before
+                .diff(&after)
+                .lines()
+                .filter(|line| !is_rope(line) && !is_link(line))
+                .map(str::to_owned)
+                .collect();
             (!lines.is_empty()).then(|| format!("{} is not as it was:\n{}", host.host.name, lines.join("\n")))
         })
     }
@@ -145,8 +151,11 @@ impl Drop for Bed {
         if std::thread::panicking() {
             self.join();
             for host in 0..self.hosts.len() {
-                self.sh(host, "rm -rf /var/lib/chaos_2* /run/chaos_2* /etc/systemd/system/chaos_2* \
-                    /etc/systemd/system/sysinit.target.wants/chaos_2* /ext/.chaos_2* /srv/*");
+                self.sh(
+                    host,
+                    "rm -rf /var/lib/chaos_2* /run/chaos_2* /etc/systemd/system/chaos_2* \
+                    /etc/systemd/system/sysinit.target.wants/chaos_2* /ext/.chaos_2* /srv/*",
+                );
             }
             self.reboot();
         }
