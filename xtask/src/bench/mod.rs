@@ -142,9 +142,9 @@ fn databases(world: &env::World, chaos: &Chaos, arguments: &Arguments) -> Outcom
 
 fn table(figures: &[Figure]) -> String {
     let mut text =
-        format!("\n{:<44} {:>12} {:>12} {:>9} {:>9}\n", "what", "chaos", "reference", "ratio", "limit");
+        format!("\n{:<56} {:>12} {:>12} {:>9} {:>9}\n", "what", "chaos", "reference", "ratio", "limit");
     for figure in figures {
-        let reference = figure.reference.map_or(String::new(), |value| format!("{value:.1}"));
+        let reference = figure.reference.map_or(String::new(), |value| format!("{value:.2}"));
         let ratio = figure.reference.map_or(String::new(), |_| format!("{:.2}", figure.judged));
         let limit = match figure.limit {
             Limit::AtLeast(limit) => format!("≥ {limit:.2}"),
@@ -154,7 +154,7 @@ fn table(figures: &[Figure]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<44} {:>12.1} {reference:>12} {ratio:>9} {limit:>9}{verdict}",
+            "{:<56} {:>12.2} {reference:>12} {ratio:>9} {limit:>9}{verdict}",
             format!("{} ({})", figure.what, figure.unit),
             figure.ours,
         );
