@@ -34,7 +34,7 @@ enum Command {
     Tidy,
     /// Writes docs/schema/*.json from the types
     Schema,
-    /// Measures speed and memory against the real PostgreSQL
+    /// Measures speed and memory, beside the real PostgreSQL and Ansible
     Bench(bench::Arguments),
 }
 
