@@ -1,5 +1,6 @@
 //! The rope on a real host with systemd: the effect is a file. What is seen there is seen with the `ssh` program, which is
 //! not what the rope travels on.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is off")]
 
 use std::process::Command;
 use std::sync::Arc;
@@ -113,11 +114,11 @@ impl Bench {
     }
 
     fn has_effect(&self) -> bool {
-        self.ssh.sh(&format!("ls -d {}.effect* 2>/dev/null", self.handle.dir)) != ""
+        !self.ssh.sh(&format!("ls -d {}.effect* 2>/dev/null", self.handle.dir)).is_empty()
     }
 
     fn is_done(&self) -> bool {
-        self.ssh.sh(&format!("cat {}/done 2>/dev/null", self.handle.dir)) != ""
+        !self.ssh.sh(&format!("cat {}/done 2>/dev/null", self.handle.dir)).is_empty()
     }
 
     /// Nothing of effect or rope is there: no file, no unit, not even a name that the service manager remembers.
