@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// `*` stands for anything, `?` for one character, `[ab]` for one of these, `{a,b}` for one of these words. Upper and lower
 /// case are the same. A table is matched with and without its schema. `cidr:10.0.0.0/8` matches hosts that are named by an
-/// address in that network, and networks that share an address with it.
+/// address in that network, and networks that share an address with it; so do `10.0.0.0/8` and `host:10.0.0.0/8`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NamePattern {
@@ -73,6 +73,11 @@ impl NamePattern {
         };
         if glob.trim().is_empty() {
             return Err(wrong("it is empty".to_owned()));
+        }
+        // A network is meant as one, also without the word.
+        let may_be_network = matches!(kind, None | Some(NameKind::Host | NameKind::Network));
+        if let Some(network) = glob.parse().ok().filter(|_| may_be_network) {
+            return Ok(Self { text: text.to_owned(), matcher: Matcher::Cidr(network) });
         }
         let glob = GlobBuilder::new(glob)
             .case_insensitive(true)
@@ -220,5 +225,20 @@ mod tests {
         for text in ["", "  ", "table:", "a[", "{a", "cidr:", "cidr:10.0.0.0/33", "cidr:shop"] {
             assert!(NamePattern::new(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_is_meant_as_one_also_without_the_word() {
+        let inside = TargetName::new(NameKind::Host, "10.77.0.4");
+        for text in [
+            "cidr:10.77.0.0/24",
+            "10.77.0.0/24",
+            "host:10.77.0.0/24",
+            "network:10.77.0.0/24",
+            "host:10.77.0.4/32",
+        ] {
+            assert!(NamePattern::new(text).unwrap().matches(&inside), "{text}");
+        }
+        assert!(!NamePattern::new("path:10.77.0.0/24").unwrap().matches(&inside));
     }
 }
