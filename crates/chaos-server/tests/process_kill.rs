@@ -122,7 +122,7 @@ async fn what_is_essential_or_excluded_is_never_killed() {
     for (params, why) in [
         (json!({"unit": "ssh"}), "we are connected through it"),
         (json!({"unit": "systemd-journald"}), "it is never touched"),
-        (json!({"name": "sshd", "max_matches": 50}), "never touched"),
+        (json!({"name": "sshd", "max_matches": 50}), "(`sshd`): "),
         (json!({"name": "systemd-*", "max_matches": 50}), "never touched"),
         (json!({"pid_file": "/run/first.pid"}), "process 1 "),
         (json!({"pid_file": "/run/odd.pid"}), "does not hold the number of a process"),
