@@ -92,7 +92,8 @@ impl Rope {
     pub fn claiming(mut self, blocks: &[String], writes: &[String]) -> Self {
         // One line each.
         let line = |mark: char, claim: &String| format!("{mark} {}", claim.replace('\n', "\\n"));
-        let lines = |mark, claims: &[String]| claims.iter().map(|claim| line(mark, claim)).collect::<Vec<_>>();
+        let lines =
+            |mark, claims: &[String]| claims.iter().map(|claim| line(mark, claim)).collect::<Vec<_>>();
         self.claims = [lines('b', blocks), lines('w', writes)].concat();
         self.against = [lines('b', blocks), lines('w', blocks), lines('b', writes)].concat();
         self
