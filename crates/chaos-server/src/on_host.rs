@@ -95,8 +95,7 @@ impl<F: HostFault> OnHost<F> {
 
     fn reverted(&self, step: &HostStep<F::Step>, answer: &Answer, has_acted: bool) -> Reverted {
         let outcome = match answer {
-            answer if answer.rebooted => RevertOutcome::AlreadyUndone,
-            answer if answer.already && answer.by != "chaos" => RevertOutcome::AlreadyUndone,
+            answer if answer.already || answer.rebooted => RevertOutcome::AlreadyUndone,
             answer if answer.restored > 0 => RevertOutcome::Restored,
             _ => RevertOutcome::NothingToDo,
         };
