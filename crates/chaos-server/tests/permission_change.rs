@@ -120,11 +120,11 @@ async fn what_somebody_else_changed_is_a_conflict_and_left_alone() {
     assert_eq!(
         found,
         [
-            "permissions of `/data/c/gone`: it is not there any more; left as it is",
-            "permissions of `/data/c/link`: it is a symbolic link now; left as it is",
-            "permissions of `/data/c/mode`: its mode is 0600 now; left as it is",
-            "permissions of `/data/c/other`: it is not there any more; left as it is",
-            "permissions of `/data/c/owner`: its owner is 33:0 now; left as it is",
+            "permissions of `/data/c/gone` (mode 0644, owner 0:0 before): it is not there any more; left as it is",
+            "permissions of `/data/c/link` (mode 0644, owner 0:0 before): it is a symbolic link now; left as it is",
+            "permissions of `/data/c/mode` (mode 0644, owner 0:0 before): its mode is 0600 now; left as it is",
+            "permissions of `/data/c/other` (mode 0644, owner 0:0 before): it is not there any more; left as it is",
+            "permissions of `/data/c/owner` (mode 0644, owner 0:0 before): its owner is 33:0 now; left as it is",
         ]
     );
     assert_eq!(reverted.effect.0["restored"], json!(1));
