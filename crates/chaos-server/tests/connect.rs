@@ -236,10 +236,11 @@ async fn a_host_with_busybox_only_gives_its_facts() {
 }
 
 #[tokio::test]
-async fn a_container_that_nobody_runs_is_one_clear_error() {
+async fn a_container_that_nobody_runs_is_missing_and_without_programs_it_is_an_error() {
     let Some(host) = TestHost::get("th1").await else { return };
-    let said = refused(&host, json!({ "container": "no-such-1" })).await;
-    assert_has(&said, &["find the container `no-such-1` on `root@", "podman: "]);
+    // A recovery must get that far, to find out on the host what became of it.
+    let target = connect(&host, json!({ "container": "no-such-1" })).await.unwrap();
+    assert_has(target.container().unwrap().missing.as_deref().unwrap(), &["podman: "]);
     let Some(host) = TestHost::get("th3").await else { return };
     let said = refused(&host, json!({ "container": "no-such-1" })).await;
     assert_has(&said, &["none of these programs is there: docker podman nerdctl"]);
@@ -260,7 +261,7 @@ async fn a_container_is_found_running_and_stopped() {
     for target in [running.unwrap(), stopped.unwrap()] {
         let container = target.container().unwrap();
         assert_eq!((container.engine.as_str(), &container.id), ("podman", &id));
-        assert_eq!(target.identity().fingerprint, format!("{machine}/{id}"));
+        assert_eq!(target.identity().fingerprint, format!("{machine}/connect-1"));
         assert_has(&target.identity().label, &["connect-1 on root@"]);
     }
 }
