@@ -38,6 +38,9 @@ pub trait HostFault: Default + Send + Sync + 'static {
     /// Whether the effect is still there after a reboot of the host. Then an undo runs at boot; otherwise after a reboot
     /// nothing is done at all, and the undo may count on that.
     const OUTLIVES_REBOOT: bool;
+    /// Whether the host itself refuses a second run on what the step claims. For faults whose undo would take what another run has
+    /// made for the original; the others see on the host that somebody else is at work.
+    const CLAIMS_ON_HOST: bool = false;
 
     /// Chooses what will be done and checks that it can be done and undone: rights, tools, space, kernel. Reads only.
     fn prepare(

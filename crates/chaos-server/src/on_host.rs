@@ -84,6 +84,9 @@ impl<F: HostFault> OnHost<F> {
 
     /// Lets the host refuse other runs what this step has to itself.
     fn claiming(&self, rope: Rope, what: &F::Step) -> Rope {
+        if !F::CLAIMS_ON_HOST {
+            return rope;
+        }
         let claims = self.0.facts(what).claims;
         let (blocks, others): (Vec<_>, Vec<_>) =
             claims.into_iter().partition(|claim| claim.access.blocks(claim.access));

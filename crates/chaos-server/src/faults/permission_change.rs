@@ -193,6 +193,7 @@ impl HostFault for PermissionChange {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = true;
+    const CLAIMS_ON_HOST: bool = true;
 
     async fn prepare(
         &self,
