@@ -166,7 +166,8 @@ impl TestHost {
         let question = if self.host.is_systemd() {
             "[ \"$(systemctl is-system-running)\" = running ]"
         } else {
-            "[ -e /run/sshd ] && pidof sshd"
+            // By then it listens; that there is a process says nothing yet.
+            "ps -o args | grep -q '^sshd: .*[[]listener[]]'"
         };
         wait_until("the host has booted", BOOTED_WITHIN, || self.is_true(question)).await;
     }

@@ -51,16 +51,36 @@ awk '$2 !~ "^/run/(user|credentials|docker/netns)/" { print $1, $2, $3, $4 }' /p
 
 echo '=== processes'
 own=$$
-if have systemctl; then
-    # T is a stopped process; everything else is a matter of the moment.
-    ps -eo sid,stat,user:32,args --no-headers | awk -v own="$own" '
-        $1 == own { next }
-        { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
-        sed 's/^ //; s/ --system --deserialize=[0-9]*$//; s/ [0-9]* of \([0-9-]* startups\)/ \1/' | grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|/lib/systemd/systemd --user$|\(sd-pam\)$|^- sshd +sshd: .*\[net\]$|sshd: \[accepted\]$'
-else
-    ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
-        grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$| (sh -s|\[exe\]|ps -o .*|awk .*|grep .*|\{.*)$'
-fi
+# T is a stopped process; everything else is a matter of the moment.
+processes() {
+    if have systemctl; then
+        ps -eo sid,stat,user:32,args --no-headers | awk -v own="$own" '
+            $1 == own { next }
+            { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
+            sed 's/^ //; s/ --system --deserialize=[0-9]*$//' |
+            grep -Ev '/lib/systemd/systemd --user$|\(sd-pam\)$'
+    else
+        # What watches a deadline sleeps out its last second when it is ended.
+        ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
+            grep -Ev ' (sh -s|sleep 1|\[exe\]|ps -o .*|awk .*|grep .*|sed .*|\{.*)$'
+    fi | sed 's/ [0-9]* of \([0-9-]* startups\)/ \1/' |
+        grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|^- sshd +sshd: .*\[net\]$|sshd: \[accepted\]$'
+}
+# is_settled: not while a process has been forked and not become what it will be, or is about to end; a server has not said what
+# it is, or has not all its workers; the shell of a login has answered and not ended. On a busy machine that takes a while.
+is_settled() {
+    printf '%s\n' "$list" | awk -v workers="$(have getconf && getconf _NPROCESSORS_ONLN)" '
+        $3 ~ /^(\(.*\)|\[.*\])$/ || $3 ~ /^\/usr\/sbin\/(sshd|nginx)$/ || /\/bin\/sh -s$/ { early = 1 }
+        / nginx: master / { nginx++ } / nginx: worker / { nginx_workers++ }
+        / \/bin\/sh -c sleep infinity & / { app++ } / sleep infinity$/ { app_workers++ }
+        END { exit early || nginx > 1 || (nginx && nginx_workers != workers) || app > 1 || (app && app_workers < 2) }'
+}
+tries=50
+while list=$(processes); ! is_settled; do
+    tries=$((tries - 1)); [ "$tries" -gt 0 ] || break
+    sleep 0.1
+done
+printf '%s\n' "$list"
 
 if have systemctl; then
     # Units of logins come and go with them, and so do names of units that are not there.

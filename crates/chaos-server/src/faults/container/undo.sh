@@ -15,6 +15,11 @@ arrive() {
 }
 # over N: ends the undo with so many things restored.
 over() { tell restored "$1"; exit 0; }
+# same_life: whether it was not started anew since we looked.
+same_life() {
+    life=$(started) || fail 75 "$engine does not answer"
+    [ "$life" = "$since" ]
+}
 runs() { [ "$(status)" = running ]; }
 # well: whether it says of itself what it said before.
 well() {

@@ -1,6 +1,14 @@
 # Kills the first process of a container, as a crash would. In: engine container since signal
 # The engine's own `kill` is a stop on purpose, after which no restart policy applies, not even at the next boot.
-ended() { [ "$(status)" != running ] || [ "$(started)" != "$since" ]; }
+# ended: whether the engine says that this life of the container is over. No answer says nothing, and neither do states in which
+# it lives on, such as `paused` and `stopping`.
+ended() {
+    now=$(status) && life=$(started) || return 1
+    case $now in
+        exited|stopped|dead|restarting) ;;
+        *) [ "$life" != "$since" ] ;;
+    esac
+}
 same_life
 pid=$(container_pid) || fail 69 "the first process of the container is not on this host"
 will_act

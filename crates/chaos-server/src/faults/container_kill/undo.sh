@@ -1,12 +1,17 @@
 # Sees that the container runs again: by its restart policy, or else by us. In: engine container name since health policy
 arrive
-lives_again() { runs && [ "$(started)" != "$since" ]; }
+lives_again() { runs && life=$(started) && [ "$life" != "$since" ]; }
 if ! acted; then
     [ "$now" = running ] || tell conflict "container|$now, and nothing says that this was us; left as it is"
     over 0
 fi
-# It was never killed, whatever was planned.
-[ "$now" != running ] || [ "$(started)" != "$since" ] || over 0
+first_lives() { pid=$(container_pid) && ! grep -q '^State:.[ZX]' "/proc/$pid/status"; }
+told() { now=$(status) && [ "$now" != running ] || lives_again; }
+if [ "$now" = running ] && same_life; then
+    # It was never killed, whatever was planned; or else its engine has yet to find out.
+    ! first_lives || over 0
+    soon 10 told || fail 75 "$engine says that it runs, and its first process is dead"
+fi
 case $now in
     paused) tell conflict 'container|paused by somebody else, left as it is'; over 0 ;;
 esac

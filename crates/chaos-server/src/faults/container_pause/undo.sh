@@ -9,7 +9,7 @@ case $now in
     running) over 0 ;;
     *) tell conflict "container|$now: ended by somebody else, left as it is"; over 0 ;;
 esac
-if [ "$(started)" != "$since" ]; then
+if ! same_life; then
     tell conflict 'container|started anew and paused by somebody else, left as it is'
     over 0
 fi
