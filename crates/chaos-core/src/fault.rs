@@ -173,9 +173,12 @@ pub enum RevertOutcome {
     Restored,
     /// Nothing of ours was there: never injected, or undone before.
     NothingToDo,
-    /// The target undid it by itself.
+    /// It was undone before we came: by the target itself, or by an earlier attempt of ours. The notes say by whom.
     AlreadyUndone,
 }
+
+/// How a note begins that says who had undone a step before we came: `already undone by the target: its deadline had come`.
+pub const ALREADY_UNDONE: &str = "already undone";
 
 /// What a revert did and saw. It is made only after the target was read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,6 +225,16 @@ impl Reverted {
             });
         }
         reverted
+    }
+
+    /// Returns the note that says who had undone it before we came; `None` where we undid it now, or nobody said.
+    pub fn undone_by(&self) -> Option<&str> {
+        match self.outcome {
+            RevertOutcome::AlreadyUndone => {
+                self.notes.iter().map(String::as_str).find(|note| note.starts_with(ALREADY_UNDONE))
+            }
+            RevertOutcome::Restored | RevertOutcome::NothingToDo => None,
+        }
     }
 
     /// Counts one more conflict, and lists it while there is room.

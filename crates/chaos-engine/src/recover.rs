@@ -44,8 +44,8 @@ pub struct RecoverOutcome {
     pub run: RunId,
     /// What became of each step that was open, in the order they were undone.
     pub steps: Vec<(StepId, StepState)>,
-    /// Which of them their targets had undone by themselves.
-    pub by_target: Vec<StepId>,
+    /// Which of them had been undone before, by their targets or by an earlier attempt.
+    pub already_undone: Vec<StepId>,
     /// How many of them nobody can name any more, and were given up with the damage of the journal.
     pub given_up: usize,
     /// [`ExitCode::Done`], or [`ExitCode::LeftBehind`].
@@ -196,7 +196,7 @@ impl Engine {
         let mut outcome = RecoverOutcome {
             run: run.clone(),
             steps: Vec::new(),
-            by_target: Vec::new(),
+            already_undone: Vec::new(),
             given_up: 0,
             exit: ExitCode::Done,
         };
@@ -222,8 +222,8 @@ impl Engine {
             patience: self.options.rollback_patience,
             ways,
         };
-        for Settled { step, state: mut ended, by_target } in rollback.undo_all(jobs).await {
-            outcome.by_target.extend(by_target.then_some(step));
+        for Settled { step, state: mut ended, already_undone } in rollback.undo_all(jobs).await {
+            outcome.already_undone.extend(already_undone.then_some(step));
             if ended == StepState::Stuck && options.abandon {
                 ended = abandon(step, ledger).await;
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chaos_core::{Catalog, Clock, PlannedStep, RunId, StepId, StepState, TargetRef};
+use chaos_core::{Catalog, Clock, DynTarget, PlannedStep, RunId, StepId, StepState, TargetRef};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, join_all};
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub(crate) struct Way<'a> {
     pub(crate) target: &'a TargetRef,
     /// How long the faults of its experiment are held.
     pub(crate) hold: Duration,
+    /// The connection of the run itself, where this is its own process.
+    pub(crate) living: Option<Arc<dyn DynTarget>>,
     /// The resolved configuration, or why there is none.
     pub(crate) config: Result<Value, String>,
     /// How many systems of its configuration may be worked on at once.
@@ -72,8 +74,8 @@ pub(crate) struct Standing {
 pub(crate) struct Settled {
     pub(crate) step: StepId,
     pub(crate) state: StepState,
-    /// Whether the target had undone it by itself.
-    pub(crate) by_target: bool,
+    /// Whether it had been undone before, by the target or by an earlier attempt.
+    pub(crate) already_undone: bool,
 }
 
 /// Experiment and wave.

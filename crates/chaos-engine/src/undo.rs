@@ -1,8 +1,10 @@
 //! Undoes the steps of one system, one after the other.
 //!
-//! The first attempt connects afresh and compares who answers with who was planned, so that the undo after a hold is the very
-//! one that a recovery does. The connection serves the next steps too, until something fails.
+//! The first attempt uses the connection of the run where that is worth it and it still answers. Otherwise, and after every failure,
+//! it connects afresh and compares who answers with who was planned, as a recovery does. The connection serves the next steps too,
+//! until something fails.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ pub(crate) struct Undo<'a> {
     /// Says that others shall not wait for this system.
     lags: &'a (dyn Fn() + Sync),
     connection: Option<Connection>,
+    /// The ways whose connection of the run was tried.
+    tried: HashSet<usize>,
     /// Since when it fails, so that a dead system is waited for once and not once for every step. Waiting for one's turn is no
     /// failure.
     failing_since: Option<Instant>,
@@ -65,13 +69,13 @@ pub(crate) struct Undo<'a> {
 
 impl<'a> Undo<'a> {
     pub(crate) fn new(rollback: &'a Rollback<'a>, lags: &'a (dyn Fn() + Sync)) -> Self {
-        Self { rollback, lags, connection: None, failing_since: None }
+        Self { rollback, lags, connection: None, tried: HashSet::new(), failing_since: None }
     }
 
     /// Undoes one step, and returns what became of it.
     pub(crate) async fn step(&mut self, job: &Job<'_>) -> Settled {
         let step = job.planned.id;
-        let mut settled = Settled { step, state: job.standing.state, by_target: false };
+        let mut settled = Settled { step, state: job.standing.state, already_undone: false };
         let ended = match job.standing.state {
             // Only the helpers are left.
             StepState::Reverted | StepState::Accepted => Ok(()),
@@ -94,7 +98,7 @@ impl<'a> Undo<'a> {
 
     async fn revert(&mut self, job: &Job<'_>, settled: &mut Settled) -> Result<(), GivenUp> {
         let reverted = self.retry(job, Half::Revert).await?;
-        settled.by_target = reverted.outcome == RevertOutcome::AlreadyUndone;
+        settled.already_undone = reverted.outcome == RevertOutcome::AlreadyUndone;
         settled.state = match reverted.conflicts_total {
             0 => StepState::Reverted,
             _ => StepState::Conflict,
@@ -171,7 +175,10 @@ impl<'a> Undo<'a> {
         })?;
         let target = match self.connection.take() {
             Some(known) if known.way == job.way && known.used.elapsed() < UNUSED_MAX => known.target,
-            _ => self.connect(way).await?,
+            _ => match self.living(job.way).await {
+                Some(living) => living,
+                None => self.connect(way).await?,
+            },
         };
         let never = CancellationToken::new();
         let cx = step_context(rollback.run, planned, way.hold, never, rollback.ledger, rollback.clock);
@@ -188,6 +195,12 @@ impl<'a> Undo<'a> {
         };
         self.connection = Some(Connection { way: job.way, target, used: Instant::now() });
         Ok(reverted)
+    }
+
+    /// Returns the connection of the run, the first time and if it answers.
+    async fn living(&mut self, way: usize) -> Option<Arc<dyn DynTarget>> {
+        let living = self.rollback.ways[way].living.clone().filter(|_| self.tried.insert(way))?;
+        living.is_still_there().await.then_some(living)
     }
 
     async fn connect(&self, way: &Way<'_>) -> Result<Arc<dyn DynTarget>, FaultError> {

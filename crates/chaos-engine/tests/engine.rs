@@ -257,6 +257,6 @@ async fn what_the_target_has_undone_by_itself_is_a_good_undo_and_said_to_be() {
     }
     let outcome = setup.engine().recover(&setup.run_id(), &RecoverOptions::default()).await.unwrap();
     assert_eq!(outcome.exit, ExitCode::Done);
-    assert_eq!(outcome.by_target.iter().map(|step| step.0).collect::<Vec<_>>(), [3]);
+    assert_eq!(outcome.already_undone.iter().map(|step| step.0).collect::<Vec<_>>(), [3]);
     setup.assert_clean(&before, "after the recovery");
 }

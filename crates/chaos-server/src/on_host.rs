@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chaos_core::crash::crash_point;
-use chaos_core::fault::Conflict;
+use chaos_core::fault::{ALREADY_UNDONE, Conflict};
 use chaos_core::{
     Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome,
     Reverted, StepContext, StepFacts,
@@ -116,12 +116,13 @@ impl<F: HostFault> OnHost<F> {
 
 /// Says in words what people would ask about an undo.
 fn story(answer: &Answer, has_acted: bool) -> Option<String> {
-    let by_itself = |what: &str| Some(format!("already undone by the target: {what}"));
+    let by_itself = |what: &str| Some(format!("{ALREADY_UNDONE} by the target: {what}"));
     match answer.by.as_str() {
         _ if answer.rebooted => by_itself("it was rebooted"),
         "deadline" if answer.already => by_itself("its deadline had come"),
         "boot" if answer.already => by_itself("it was rebooted, and undid it at boot"),
         "by-hand" if answer.already => by_itself("somebody ran the undo there"),
+        "chaos" if answer.already => Some(format!("{ALREADY_UNDONE} by chaos, in an earlier attempt")),
         _ if answer.was_gone && has_acted => Some(
             "the deadline on the target had been removed by somebody; it was undone without it".to_owned(),
         ),

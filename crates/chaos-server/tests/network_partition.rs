@@ -48,6 +48,7 @@ async fn a_host_that_is_cut_off_from_one_peer_reaches_the_others() {
         host.sh(REACHES_OTHER).await;
         let again = cut.revert().await;
         assert_eq!(again.outcome, RevertOutcome::AlreadyUndone);
+        assert_eq!(again.notes, ["already undone by chaos, in an earlier attempt"]);
         cut.disarm().await;
         host.assert_same(&before).await;
     }

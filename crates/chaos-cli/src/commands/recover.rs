@@ -191,8 +191,8 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
         }
     }
     text.push_str(".\n");
-    if !outcome.by_target.is_empty() {
-        text.push_str(&format!("  {} of them already undone by the target.\n", outcome.by_target.len()));
+    if !outcome.already_undone.is_empty() {
+        text.push_str(&format!("  {} of them had been undone before.\n", outcome.already_undone.len()));
     }
     if outcome.given_up > 0 {
         text.push_str(&format!(
@@ -211,7 +211,7 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
 }
 
 fn object(outcome: &RecoverOutcome) -> Value {
-    let object = |(step, state): &(StepId, StepState)| json!({"id": step, "state": state, "already_undone": outcome.by_target.contains(step)});
+    let object = |(step, state): &(StepId, StepState)| json!({"id": step, "state": state, "already_undone": outcome.already_undone.contains(step)});
     let steps: Vec<Value> = outcome.steps.iter().map(object).collect();
     json!({"run_id": outcome.run, "exit_code": outcome.exit.code(), "steps": steps})
 }

@@ -79,7 +79,7 @@ fn undone_words(step: &StepReport) -> String {
     let found = match step.outcome {
         Some(RevertOutcome::Restored) | None => "read back",
         Some(RevertOutcome::NothingToDo) => "read back, nothing of ours was there",
-        Some(RevertOutcome::AlreadyUndone) => "read back, already undone by the target",
+        Some(RevertOutcome::AlreadyUndone) => "read back, had been undone before",
     };
     match words::effect(&step.restored) {
         restored if restored.is_empty() => found.to_owned(),

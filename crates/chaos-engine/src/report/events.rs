@@ -1,7 +1,7 @@
 //! One record as one line of the timeline.
 
 use chaos_core::record::Undoer;
-use chaos_core::{Record, RecordBody, RevertOutcome, StepId};
+use chaos_core::{Record, RecordBody, StepId};
 
 use super::model::{Event, RunReport};
 use super::words;
@@ -84,10 +84,7 @@ fn describe_step(report: &RunReport, body: &RecordBody) -> (&'static str, Subjec
         R::Measured { step, effect } => ("measured", *step, with_effect("measured", effect)),
         R::Reverted { step, reverted } => {
             let text = match reverted.conflicts_total {
-                0 if reverted.outcome == RevertOutcome::AlreadyUndone => {
-                    with_effect("already undone by the target, and read back", &reverted.effect)
-                }
-                0 => with_effect("undone and read back", &reverted.effect),
+                0 => with_effect(&words::undone(reverted), &reverted.effect),
                 conflicts => format!("undone and read back, {conflicts} conflicts left as they are"),
             };
             ("reverted", *step, text)

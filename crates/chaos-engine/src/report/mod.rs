@@ -31,4 +31,4 @@ pub use model::{
 };
 pub use status::{HistoryEntry, OpenStep, StatusReport, UnresolvedReport, UnresolvedState};
 pub use text::Ink;
-pub use words::{duration as duration_words, effect as effect_words, plain};
+pub use words::{duration as duration_words, effect as effect_words, plain, undone as undone_words};

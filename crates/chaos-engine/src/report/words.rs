@@ -1,6 +1,6 @@
 //! Small things in words: durations, effects, and text that is safe to print.
 
-use chaos_core::Effect;
+use chaos_core::{Effect, RevertOutcome, Reverted};
 use jiff::SignedDuration;
 use serde_json::{Number, Value};
 
@@ -40,6 +40,15 @@ pub(super) fn steps(count: usize) -> String {
     match count {
         1 => "1 step".to_owned(),
         count => format!("{count} steps"),
+    }
+}
+
+/// Returns how an undo ended. What the target did by itself is said only where somebody said so.
+pub fn undone(reverted: &Reverted) -> String {
+    match (reverted.outcome, reverted.undone_by()) {
+        (RevertOutcome::AlreadyUndone, Some(by)) => format!("{}; read back", plain(by)),
+        (RevertOutcome::AlreadyUndone, None) => "already undone, and read back".to_owned(),
+        (RevertOutcome::Restored | RevertOutcome::NothingToDo, _) => "undone and read back".to_owned(),
     }
 }
 
@@ -116,6 +125,24 @@ mod tests {
         let made = Effect::default().with("rows", 3).with("columns", columns).with("latency_ms", latency);
         let words = "rows 3, columns name city, latency_ms.p50 1.5, latency_ms.p99 0, latency_ms.max 90364";
         assert_eq!(effect(&made), words);
+    }
+
+    #[test]
+    fn the_target_is_said_to_have_undone_only_what_it_did() {
+        let with = |notes: &[&str]| {
+            let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+            undone(&Reverted { notes, ..Reverted::new(RevertOutcome::AlreadyUndone) })
+        };
+        assert_eq!(with(&[]), "already undone, and read back");
+        assert_eq!(
+            with(&["mtime moved on", "already undone by the target: its deadline had come"]),
+            "already undone by the target: its deadline had come; read back"
+        );
+        assert_eq!(
+            with(&["already undone by chaos, in an earlier attempt"]),
+            "already undone by chaos, in an earlier attempt; read back"
+        );
+        assert_eq!(undone(&Reverted::new(RevertOutcome::Restored)), "undone and read back");
     }
 
     #[test]

@@ -56,6 +56,19 @@ async fn a_deadline_that_was_moved_in_time_is_no_trouble() {
 }
 
 #[test]
+fn who_had_undone_it_is_said_as_it_was() {
+    let story = |by: &str, rebooted| {
+        let answer = Answer { already: true, by: by.to_owned(), rebooted, restored: 1, ..Answer::default() };
+        super::story(&answer, true).unwrap()
+    };
+    assert_eq!(story("chaos", false), "already undone by chaos, in an earlier attempt");
+    assert_eq!(story("deadline", false), "already undone by the target: its deadline had come");
+    assert_eq!(story("boot", false), "already undone by the target: it was rebooted, and undid it at boot");
+    assert_eq!(story("by-hand", false), "already undone by the target: somebody ran the undo there");
+    assert_eq!(story("chaos", true), "already undone by the target: it was rebooted");
+}
+
+#[test]
 fn a_deadline_that_could_not_be_moved_for_so_long_has_come() {
     let past = Instant::now().checked_sub(SOON).unwrap();
     let said = Pulse { moved: past, after: SOON, lost: None }.lost().unwrap().chain();

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use chaos_core::{Effect, ExperimentPlan, Plan, RecordBody, RevertOutcome, StepId};
-use chaos_engine::report::{duration_words, effect_words, plain};
+use chaos_core::{Effect, ExperimentPlan, Plan, RecordBody, StepId};
+use chaos_engine::report::{duration_words, effect_words, plain, undone_words};
 
 /// Remembers names, so that later events can be told with them.
 #[derive(Debug, Default)]
@@ -77,10 +77,7 @@ impl Story {
                     0 => String::new(),
                     count => format!("; changed by somebody else and left as it is: {count}"),
                 };
-                let how = match reverted.outcome {
-                    RevertOutcome::AlreadyUndone => "already undone by the target, and read back",
-                    RevertOutcome::Restored | RevertOutcome::NothingToDo => "undone and read back",
-                };
+                let how = undone_words(reverted);
                 Some(format!("{}: {how}{}{conflicts}", self.step(*step), tail(&reverted.effect)))
             }
             RecordBody::RevertFailed { step, attempt, error } => {
