@@ -31,6 +31,9 @@ pub struct Facts {
     pub tools: Vec<String>,
     /// Free space of `/run`, where effects that a reboot takes have their undo, in KiB.
     pub run_free_kib: u64,
+    /// Free space of `/var/lib` and `/etc/systemd/system`, where effects that outlive a reboot have their undo, in KiB: that of the
+    /// fuller one.
+    pub lasting_free_kib: Option<u64>,
     /// Whether `/etc/systemd/system` and `/var/lib` can be written.
     pub is_lasting_writable: bool,
     /// The address that we come from, as the host sees it, with the port we came to; absent on this machine itself.
@@ -80,6 +83,10 @@ pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Room that the service manager needs in `/run` to load units, in KiB: with less than 16 MiB it refuses.
 const RUN_FREE_MIN_KIB: u64 = 17 * 1024;
+
+/// Room that undo, deadline and boot unit of an effect need that outlives a reboot, in KiB. The undo of ten thousand changed
+/// permissions has some MiB; without the room for it nothing could be armed, and then not even that could be written down.
+const LASTING_FREE_MIN_KIB: u64 = 8 * 1024;
 
 impl ServerTarget {
     /// Puts together what the connector found.
@@ -179,12 +186,16 @@ impl ServerTarget {
                 self.facts.run_free_kib
             ));
         }
+        let survives = format!("put a deadline on `{label}` that survives a reboot");
         if lasting && !self.facts.is_lasting_writable {
-            return refuse(format!(
-                "put a deadline on `{label}` that survives a reboot: /var/lib or /etc/systemd/system cannot be written"
-            ));
+            return refuse(format!("{survives}: /var/lib or /etc/systemd/system cannot be written"));
         }
-        Ok(())
+        match self.facts.lasting_free_kib {
+            Some(free) if lasting && free < LASTING_FREE_MIN_KIB => refuse(format!(
+                "{survives}: /var/lib or /etc/systemd/system has {free} KiB free, and {LASTING_FREE_MIN_KIB} are needed"
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Names the rope of one step.

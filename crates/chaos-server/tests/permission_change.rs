@@ -289,6 +289,16 @@ async fn a_reboot_gives_the_modes_back_before_services_start() {
 }
 
 #[tokio::test]
+async fn a_host_without_room_for_an_undo_that_survives_a_reboot_is_refused() {
+    let script = "mkdir -p /ext/full && touch /ext/full/a && mount -t tmpfs -o size=1m none /var/lib";
+    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let refusal = stage.prepare(json!({"paths": ["/ext/full/a"]})).await.map(|steps| steps.len());
+    stage.host.sh("umount /var/lib; rm -rf /ext/full").await;
+    let refusal = refusal.unwrap_err().chain();
+    assert!(refusal.contains("/var/lib or /etc/systemd/system has 1024 KiB free"), "{refusal}");
+}
+
+#[tokio::test]
 async fn ten_thousand_paths_come_back_within_two_seconds() {
     let script = "rm -rf /data/many; mkdir /data/many; cd /data/many; seq 1 10000 | xargs touch; chmod 4755 17; chmod 600 9*";
     let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };

@@ -118,6 +118,10 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
         "user" => facts.user = text,
         "tool" => facts.tools.push(text),
         "run_free_kib" => facts.run_free_kib = text.parse().unwrap_or(0),
+        "lasting_free_kib" => {
+            let free = text.parse().unwrap_or(0);
+            facts.lasting_free_kib = Some(facts.lasting_free_kib.map_or(free, |least| least.min(free)));
+        }
         "lasting_writable" => facts.is_lasting_writable = text == "1",
         "own_cgroup" => {
             let new = units_of(&text).into_iter().filter(|unit| !facts.own_units.contains(unit));

@@ -20,7 +20,12 @@ uid=$(id -u)
 field uid "$uid"
 field user "$(id -un 2>/dev/null || echo "$uid")"
 for tool in $tools; do have "$tool" && field tool "$tool"; done
-field run_free_kib "$(df -Pk /run 2>/dev/null | { read -r _; read -r _ _ _ free _; printf '%s' "$free"; })"
+# Where undo and deadline are written. What is missing has no line.
+df -Pk /run /var/lib /etc/systemd/system 2>/dev/null | {
+    read -r _
+    read -r _ _ _ free _; field run_free_kib "$free"
+    while read -r _ _ _ free _; do field lasting_free_kib "$free"; done
+}
 field lasting_writable "$([ -w /var/lib ] && { [ ! -d /etc/systemd ] || [ -w /etc/systemd/system ]; } && echo 1)"
 # The processes above us are the way we came: our session, and the server that let us in. `sudo` empties the environment, so
 # the addresses are asked of them too.
