@@ -25,8 +25,8 @@ use tokio::process::Command;
 
 /// How long a test waits for a host that another one has. A crash matrix keeps its host for minutes.
 const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
-/// A boot takes a second on an idle machine.
-const BOOTED_WITHIN: Duration = Duration::from_secs(90);
+/// A boot takes a second on an idle machine. What does not end by itself is killed after a minute and a half.
+const BOOTED_WITHIN: Duration = Duration::from_secs(150);
 /// No command of a test takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// Between two looks at a condition.

@@ -17,7 +17,8 @@ walk() {
         -o -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/cni \
         -o -path /run/containers -o -path /run/libpod -o -path /run/crun -o -path /run/docker -o -path /run/containerd \
         -o -path /var/lib/sudo/lectured -o -path /var/lib/systemd/random-seed -o -path /var/lib/private \
-        -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \) -prune -o "$@"
+        -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \
+        -o -path '/tmp/crun.*' \) -prune -o "$@"
     for root in /run/systemd/system /run/systemd/transient /run/systemd/system.control; do
         [ -d "$root" ] && find "$root" -mindepth 1 \( -name 'session-*' -o -name 'user-*' \) -prune -o "$@"
     done
@@ -47,7 +48,7 @@ for root in /data /ext; do
 done
 
 echo '=== mounts'
-awk '$2 !~ "^/run/(user|credentials|docker/netns)/" { print $1, $2, $3, $4 }' /proc/1/mounts
+awk '$2 !~ "^/(run/(user|credentials|docker/netns)/|tmp/crun[.])" { print $1, $2, $3, $4 }' /proc/1/mounts
 
 echo '=== processes'
 own=$$
@@ -83,8 +84,8 @@ done
 printf '%s\n' "$list"
 
 if have systemctl; then
-    # Units of logins come and go with them, and so do names of units that are not there.
-    login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-)'
+    # Units of logins come and go with them, as do what engines mount for a moment and names of units that are not there.
+    login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-|tmp-crun[.])'
     echo '=== units'
     systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' | grep -Ev "$login"
     echo '=== unit files'
