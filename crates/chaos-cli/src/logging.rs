@@ -7,6 +7,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::output::progress;
 
+/// The crates of ours that log.
+const OURS: [&str; 7] =
+    ["chaos", "chaos_core", "chaos_engine", "chaos_policy", "chaos_db", "chaos_host", "chaos_server"];
+
 /// Starts logging. RUST_LOG goes before the flags.
 pub fn start(verbose: u8, colored: bool) {
     let level = match verbose {
@@ -17,9 +21,8 @@ pub fn start(verbose: u8, colored: bool) {
     };
     // Libraries speak a level more quietly: their debug lines drown ours.
     let libraries = if verbose > 2 { "debug" } else { "warn" };
-    let default = format!(
-        "{libraries},chaos={level},chaos_core={level},chaos_engine={level},chaos_policy={level},chaos_db={level}"
-    );
+    let ours = OURS.map(|krate| format!(",{krate}={level}")).concat();
+    let default = format!("{libraries}{ours}");
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => EnvFilter::new(filter),
         _ => EnvFilter::new(default),

@@ -107,6 +107,19 @@ impl Host {
         output.must(what)
     }
 
+    /// Keeps what was learnt of the machine while connecting, its key for one; called before anything is changed there.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub async fn settle(&self) -> Result<(), HostError> {
+        self.transport.settle().await
+    }
+
+    /// Returns whether the machine that was connected to answers on that very connection. Bounded to seconds.
+    pub async fn answers(&self) -> bool {
+        self.transport.answers().await
+    }
+
     fn dress(&self, text: String) -> (&'static str, Vec<u8>) {
         match &self.root {
             Become::Nobody => (AS_USER, text.into_bytes()),

@@ -39,4 +39,15 @@ pub trait Transport: Send + Sync + 'static {
         stdin: Vec<u8>,
         bounds: Bounds,
     ) -> BoxFuture<'a, Result<Raw, HostError>>;
+
+    /// Keeps what was learnt of the machine while connecting, before anything is changed there. Whoever only looks does not call it.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn settle(&self) -> BoxFuture<'_, Result<(), HostError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Returns whether the machine that was connected to answers on that very connection, without connecting again.
+    fn answers(&self) -> BoxFuture<'_, bool>;
 }

@@ -185,6 +185,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         step: &Self::Step,
     ) -> Result<HostSession, FaultError> {
         crash_point("server.arm");
+        target.host().settle().await?;
         let rope = self.claiming(self.rope(step), &step.what);
         let margin = target.margin();
         let after = (cx.hold + margin).min(LEASE.max(margin));

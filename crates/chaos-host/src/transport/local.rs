@@ -31,6 +31,10 @@ impl Transport for Local {
             })?
         })
     }
+
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
 }
 
 async fn run(command: &str, stdin: Vec<u8>, output_max: usize) -> Result<Raw, HostError> {

@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub use config::{Auth, HostKey, SshConfig, UserConfig};
 use connection::{Connection, NoChannel};
 pub use key_file::KeyFile;
+use known_hosts::NewKey;
 use resolve::Route;
 pub use user_config::listed_hosts;
 
@@ -33,6 +34,8 @@ use crate::error::HostError;
 /// How many scripts run at once on one machine. A server lets ten channels be open on one connection (`MaxSessions`) and may
 /// be told to let fewer.
 const CHANNELS_MAX: usize = 4;
+/// How long a living server takes to answer a question that costs it nothing; a busy one needs some of it.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a server gets to forget a channel that was closed.
 const CLEAN_UP: Duration = Duration::from_millis(50);
 
@@ -46,6 +49,7 @@ struct Inner {
     route: Route,
     connection: Mutex<Arc<Connection>>,
     channels: Semaphore,
+    new_keys: Mutex<Vec<NewKey>>,
 }
 
 impl Ssh {
@@ -63,6 +67,7 @@ impl Ssh {
         Ok(Self {
             inner: Arc::new(Inner {
                 route,
+                new_keys: Mutex::new(connection.new_keys()),
                 connection: Mutex::new(Arc::new(connection)),
                 channels: Semaphore::new(CHANNELS_MAX),
             }),
@@ -87,6 +92,11 @@ impl Ssh {
     /// Returns what was left out or decided otherwise than the user's SSH configuration says, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.inner.route.notes
+    }
+
+    /// Returns the keys that were accepted because none was known, a clause each; they are written down by [`Transport::settle`].
+    pub async fn accepted(&self) -> Vec<String> {
+        self.inner.new_keys.lock().await.iter().map(NewKey::to_string).collect()
     }
 
     /// Returns a connection that lives as far as anybody can tell, and opens another when the last one has ended.
@@ -151,6 +161,31 @@ impl Transport for Ssh {
         Box::pin(async move {
             let running = tokio::time::timeout(bounds.time, self.run(command, stdin, bounds));
             running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?
+        })
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), HostError>> {
+        Box::pin(async move {
+            let mut keys = self.inner.new_keys.lock().await;
+            let writing = keys.clone();
+            if !writing.is_empty() {
+                let written = tokio::task::spawn_blocking(move || writing.iter().try_for_each(NewKey::write));
+                written.await.map_err(|error| {
+                    HostError::Refused(Failure::new("write new host keys").source(error))
+                })??;
+                keys.clear();
+            }
+            Ok(())
+        })
+    }
+
+    fn answers(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let asking = async {
+                let connection = Arc::clone(&*self.inner.connection.lock().await);
+                connection.answers().await
+            };
+            tokio::time::timeout(ANSWER_MAX, asking).await.unwrap_or(false)
         })
     }
 }

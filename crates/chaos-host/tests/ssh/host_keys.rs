@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use chaos_host::transport::Transport;
 use chaos_host::transport::ssh::{HostKey, SshConfig};
 use chaos_host::{Become, Host, Limits, Script};
 
@@ -63,13 +64,18 @@ async fn a_new_host_is_written_down_once_and_known_from_then_on() {
     let files = vec![known.clone()];
     let accept = || SshConfig { known_hosts: files.clone(), ..with_rule(&server, HostKey::AcceptNew) };
     let all = futures::future::join_all((0..8).map(|_| connect(accept()))).await;
-    assert_eq!(all.len(), 8);
+    assert!(all[0].accepted().await[0].contains(&known.display().to_string()));
+    assert!(!known.exists(), "looking at a host leaves no trace");
+    for settled in futures::future::join_all(all.iter().map(Transport::settle)).await {
+        settled.unwrap();
+    }
+    assert_eq!(all[0].accepted().await, Vec::<String>::new());
     let text = fs::read_to_string(&known).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
     assert_eq!(fs::metadata(&known).unwrap().permissions().mode() & 0o777, 0o600);
     connect(SshConfig { known_hosts: files.clone(), ..server.login() }).await;
     fs::write(&known, "other.example ssh-ed25519 AAAA").unwrap();
-    connect(accept()).await;
+    connect(accept()).await.settle().await.unwrap();
     let text = fs::read_to_string(&known).unwrap();
     assert!(
         text.starts_with(&format!("other.example ssh-ed25519 AAAA\n[127.0.0.1]:{} ", server.port)),

@@ -27,7 +27,7 @@ macro_rules! with_login_keys {
             /// How to log in. Default: as `ssh` does, with what `~/.ssh/config` names, the agent and the usual keys.
             pub auth: Option<Auth>,
             /// Which key the host must show: `strict` (one that `known_hosts` has), `accept_new` (the same, but the key of a host that
-            /// is not in there yet is added), or the fingerprint of its key, as `ssh-keygen -l` prints it: `SHA256:…`. A key that
+            /// is not in there yet is accepted, and added before a fault acts there), or the fingerprint of its key, as `ssh-keygen -l` prints it: `SHA256:…`. A key that
             /// changed is always refused. Default: `strict`.
             pub host_key: Option<String>,
             /// The file with the keys of known hosts. Default: what `~/.ssh/config` says, else `~/.ssh/known_hosts` and

@@ -79,6 +79,12 @@ async fn open(host: &HostConfig) -> Result<Way, FaultError> {
             for note in ssh.notes() {
                 tracing::info!(host = %ssh.name(), note, "The SSH configuration was read with a remark.");
             }
+            for accepted in ssh.accepted().await {
+                tracing::warn!(
+                    accepted,
+                    "A host is new, and its key is accepted. It is written down before anything is done there."
+                );
+            }
             let label = ssh.name();
             let mut names = vec![address_of(&label).to_owned()];
             names.extend(ssh.address().await.map(|address| address.to_string()));

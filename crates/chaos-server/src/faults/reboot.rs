@@ -119,9 +119,10 @@ impl Fault for Reboot {
     async fn arm(
         &self,
         _cx: &StepContext,
-        _target: &ServerTarget,
+        target: &ServerTarget,
         _step: &Step,
     ) -> Result<NoSession, FaultError> {
+        target.host().settle().await?;
         Ok(NoSession)
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::PublicKeyOrCertificate;
 
-use super::known_hosts::{Judge, Trusted};
+use super::known_hosts::{Judge, NewKey, Trusted};
 use super::trouble;
 use crate::error::HostError;
 
@@ -32,6 +32,8 @@ impl From<russh::Error> for ClientError {
 pub(crate) struct Seen {
     /// The key it proved to hold.
     pub(crate) host_key: Option<Trusted>,
+    /// The same, where nothing was known of it and it stands nowhere yet.
+    pub(crate) new_key: Option<NewKey>,
     /// What it showed before the login.
     pub(crate) banner: String,
     /// Why it closed the connection.
@@ -60,8 +62,9 @@ impl Handler for Client {
     type Error = ClientError;
 
     async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
-        let trusted = self.judge.judge(presented).map_err(|error| ClientError::HostKey(Box::new(error)))?;
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).host_key = Some(trusted);
+        let verdict = self.judge.judge(presented).map_err(|error| ClientError::HostKey(Box::new(error)))?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (seen.host_key, seen.new_key) = (Some(verdict.key), verdict.new);
         Ok(true)
     }
 

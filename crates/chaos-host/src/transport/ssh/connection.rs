@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Client, Seen, look};
-use super::known_hosts::{Judge, Trusted};
+use super::known_hosts::{Judge, NewKey, Trusted};
 use super::resolve::{Hop, Route};
 use super::{address, auth, exec, trouble};
 use crate::error::HostError;
@@ -210,9 +210,22 @@ impl Connection {
         self.handle.is_closed() || self.via.as_ref().is_some_and(|via| via.is_closed())
     }
 
+    /// Asks the server whether it lives; waits for ever where it does not answer.
+    pub(crate) async fn answers(&self) -> bool {
+        // A connection that ends meanwhile counts as an answer there.
+        !self.is_closed() && self.handle.send_ping().await.is_ok() && !self.is_closed()
+    }
+
     /// Returns the key that the host proved to hold.
     pub(crate) fn host_key(&self) -> Option<Trusted> {
         look(&self.seen).host_key
+    }
+
+    /// Returns the keys that were accepted on the way and stand nowhere yet.
+    pub(crate) fn new_keys(&self) -> Vec<NewKey> {
+        let mut keys = self.via.as_ref().map(|via| via.new_keys()).unwrap_or_default();
+        keys.extend(look(&self.seen).new_key);
+        keys
     }
 
     /// Returns its fingerprint.

@@ -6,6 +6,7 @@ mod write;
 
 pub(crate) use entry::matches;
 pub(crate) use judge::{Judge, Trusted};
+pub(crate) use write::NewKey;
 
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,27 @@ use russh::keys::{Algorithm, Certificate, HashAlg, PublicKeyOrCertificate};
 use super::super::config::HostKey;
 use super::super::resolve::Hop;
 use super::entry::{self, Entry, Marker};
-use super::write;
+use super::write::NewKey;
 use crate::error::HostError;
 
 /// The key that a host proved to hold, and that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trusted(pub(crate) KeyData);
+
+/// How a host was judged.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    /// Its key.
+    pub(crate) key: Trusted,
+    /// The same to be written down, where nothing was known of the host.
+    pub(crate) new: Option<NewKey>,
+}
+
+impl From<Trusted> for Verdict {
+    fn from(key: Trusted) -> Self {
+        Self { key, new: None }
+    }
+}
 
 impl Trusted {
     pub(crate) fn fingerprint(&self) -> String {
@@ -75,37 +90,39 @@ impl Judge {
     }
 
     /// Decides on what the host presented.
-    pub(crate) fn judge(&self, presented: &PublicKeyOrCertificate) -> Result<Trusted, HostError> {
-        let trusted = match (presented, &self.rule) {
+    pub(crate) fn judge(&self, presented: &PublicKeyOrCertificate) -> Result<Verdict, HostError> {
+        let verdict = match (presented, &self.rule) {
             (PublicKeyOrCertificate::PublicKey { key, .. }, _) => self.judge_key(key.key_data())?,
             // No authority vouches for another key than the one that is pinned.
             (PublicKeyOrCertificate::Certificate(certificate), HostKey::Pinned(_)) => {
                 self.judge_key(certificate.public_key())?
             }
-            (PublicKeyOrCertificate::Certificate(certificate), _) => self.judge_certificate(certificate)?,
+            (PublicKeyOrCertificate::Certificate(certificate), _) => {
+                self.judge_certificate(certificate)?.into()
+            }
         };
         match &self.before {
-            Some(before) if *before != trusted => Err(self.changed_since(before, &trusted)),
-            _ => Ok(trusted),
+            Some(before) if *before != verdict.key => Err(self.changed_since(before, &verdict.key)),
+            _ => Ok(verdict),
         }
     }
 
-    fn judge_key(&self, key: &KeyData) -> Result<Trusted, HostError> {
+    fn judge_key(&self, key: &KeyData) -> Result<Verdict, HostError> {
         self.refuse_revoked(key)?;
         if let HostKey::Pinned(wanted) = &self.rule {
-            return self.judge_pinned(wanted, key);
+            return self.judge_pinned(wanted, key).map(Verdict::from);
         }
         let known: Vec<_> = self.entries.iter().filter(|entry| entry.marker == Marker::Key).collect();
         let is_known = known.iter().any(|entry| entry.key == *key);
         let is_known_without_port = known.is_empty()
             && self.portless.iter().any(|entry| entry.marker == Marker::Key && entry.key == *key);
         if is_known || is_known_without_port {
-            return Ok(Trusted(key.clone()));
+            return Ok(Trusted(key.clone()).into());
         }
         let of_this_kind = known.iter().find(|entry| same_kind(&entry.key, key));
         match (of_this_kind.or(known.first()), &self.rule) {
             (Some(entry), _) => Err(self.changed(entry, key)),
-            (None, HostKey::AcceptNew) => self.accept_new(key),
+            (None, HostKey::AcceptNew) => Ok(self.accept_new(key)),
             (None, _) => Err(self.unknown(key)),
         }
     }
@@ -156,14 +173,14 @@ impl Judge {
         Err(HostError::Refused(self.failure().source(source).hint("do not connect to who holds this key")))
     }
 
-    fn accept_new(&self, key: &KeyData) -> Result<Trusted, HostError> {
+    fn accept_new(&self, key: &KeyData) -> Verdict {
         // Who wants no file of known hosts wants nothing written.
-        let Some(file) = &self.file else { return Ok(Trusted(key.clone())) };
-        write::append(file, &self.name, key).map_err(|error| {
-            let what = format!("write the new host key of `{}` to `{}`", self.name, file.display());
-            HostError::Refused(Failure::new(what).source(error))
-        })?;
-        Ok(Trusted(key.clone()))
+        let new = self.file.as_ref().map(|file| NewKey {
+            file: file.clone(),
+            name: self.name.clone(),
+            key: key.clone(),
+        });
+        Verdict { key: Trusted(key.clone()), new }
     }
 
     fn changed(&self, known: &Entry, key: &KeyData) -> HostError {

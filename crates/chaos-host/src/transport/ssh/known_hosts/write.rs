@@ -1,18 +1,50 @@
-//! Writes the key of a new host down.
+//! Writes the key of a new host down, when something is about to be done there. Looking at a host leaves no trace.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use chaos_core::Failure;
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
 use super::entry::{self, Marker};
+use super::judge::fingerprint;
+use crate::error::HostError;
+
+/// The key of a host that was accepted because none was known, and that stands nowhere yet.
+#[derive(Debug, Clone)]
+pub(crate) struct NewKey {
+    /// Where it belongs.
+    pub(crate) file: PathBuf,
+    /// What the host is called there.
+    pub(crate) name: String,
+    /// The key.
+    pub(crate) key: KeyData,
+}
+
+impl NewKey {
+    /// Writes it down, unless it stands there by now.
+    pub(crate) fn write(&self) -> Result<(), HostError> {
+        append(&self.file, &self.name, &self.key).map_err(|error| {
+            let what = format!("write the new host key of `{}` to `{}`", self.name, self.file.display());
+            HostError::Refused(Failure::new(what).source(error))
+        })
+    }
+}
+
+impl fmt::Display for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = fingerprint(&self.key);
+        write!(f, "`{}` has the key {key}, which belongs into `{}`", self.name, self.file.display())
+    }
+}
 
 /// Appends one line, alone with the file, unless another process has just done so; a new file and its folder are closed to
 /// others.
-pub(crate) fn append(path: &Path, name: &str, key: &KeyData) -> io::Result<()> {
+fn append(path: &Path, name: &str, key: &KeyData) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
