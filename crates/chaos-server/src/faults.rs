@@ -34,6 +34,7 @@ mod units;
 use std::sync::Arc;
 
 use chaos_core::{DynFault, erase};
+use network::queue::OnQueue;
 
 use crate::on_host::OnHost;
 
@@ -50,11 +51,11 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(inode_fill::InodeFill)),
         erase(OnHost(io_stress::IoStress)),
         erase(OnHost(memory_stress::MemoryStress)),
-        erase(OnHost(network_bandwidth::NetworkBandwidth)),
-        erase(OnHost(network_corrupt::NetworkCorrupt)),
-        erase(OnHost(network_duplicate::NetworkDuplicate)),
-        erase(OnHost(network_latency::NetworkLatency)),
-        erase(OnHost(network_loss::NetworkLoss)),
+        erase(OnHost(OnQueue(network_bandwidth::NetworkBandwidth))),
+        erase(OnHost(OnQueue(network_corrupt::NetworkCorrupt))),
+        erase(OnHost(OnQueue(network_duplicate::NetworkDuplicate))),
+        erase(OnHost(OnQueue(network_latency::NetworkLatency))),
+        erase(OnHost(OnQueue(network_loss::NetworkLoss))),
         erase(OnHost(network_partition::NetworkPartition)),
         erase(OnHost(pid_exhaust::PidExhaust)),
         erase(OnHost(permission_change::PermissionChange)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chaos_core::FaultError;
 use chaos_core::fault::RevertOutcome;
 use chaos_server::faults::dns_failure::DnsFailure;
+use chaos_server::faults::network::queue::OnQueue;
 use chaos_server::faults::network_bandwidth::NetworkBandwidth;
 use chaos_server::faults::network_partition::NetworkPartition;
 use chaos_server::faults::port_block::PortBlock;
@@ -108,7 +109,7 @@ async fn ports_names_and_rates_of_a_container_are_its_own() {
     dns.revert().await;
     dns.disarm().await;
     let target = connect_container(&host, "web").await;
-    let mut slow = Use::<NetworkBandwidth>::on(target, HOLD, json!({ "rate": "1mbit" })).await;
+    let mut slow = Use::<OnQueue<NetworkBandwidth>>::on(target, HOLD, json!({ "rate": "1mbit" })).await;
     assert_eq!(slow.step.to_string(), "send at most 1000000 bits a second on eth0 of container web");
     slow.inject().await;
     assert!(host.sh(INSIDE).await.contains("qdisc tbf"));

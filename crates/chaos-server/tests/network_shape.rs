@@ -9,6 +9,7 @@ use std::time::Duration;
 use chaos_core::FaultError;
 use chaos_core::fault::RevertOutcome;
 use chaos_server::faults::dns_failure::DnsFailure;
+use chaos_server::faults::network::queue::OnQueue;
 use chaos_server::faults::network_bandwidth::NetworkBandwidth;
 use chaos_server::faults::network_corrupt::NetworkCorrupt;
 use chaos_server::faults::network_duplicate::NetworkDuplicate;
@@ -19,7 +20,7 @@ use network_world::{Use, connect, here, lets_in, refusal, ssh};
 use serde_json::json;
 use world::TestHost;
 
-type Bandwidth = Use<NetworkBandwidth>;
+type Bandwidth = Use<OnQueue<NetworkBandwidth>>;
 
 /// What the host sends in the test: at a megabit a second it takes two seconds.
 const SENT: u32 = 250_000;
@@ -108,7 +109,8 @@ async fn of_two_runs_on_one_interface_the_second_is_refused_and_its_undo_leaves_
     let mut first = Bandwidth::new(&host, json!({ "rate": "10mbit" })).await;
     let mut second = Bandwidth::new(&host, json!({ "rate": "20mbit" })).await;
     first.inject().await;
-    let refused = refusal::<NetworkBandwidth>(&first.target, json!({ "rate": "10mbit" })).await.chain();
+    let refused =
+        refusal::<OnQueue<NetworkBandwidth>>(&first.target, json!({ "rate": "10mbit" })).await.chain();
     assert!(refused.contains("it has one of somebody's own, `tbf"), "{refused}");
     let error = second.try_inject().await.unwrap_err().chain();
     assert!(error.contains("a queue of somebody's own since the plan was made"), "{error}");
@@ -125,10 +127,10 @@ async fn a_kernel_without_netem_is_found_out_before_anything_is_touched() {
     let before = host.snapshot().await;
     let target = connect(&host, "root", "60s").await;
     for error in [
-        refusal::<NetworkLatency>(&target, json!({ "delay": "100ms" })).await,
-        refusal::<NetworkLoss>(&target, json!({ "percent": 10 })).await,
-        refusal::<NetworkCorrupt>(&target, json!({})).await,
-        refusal::<NetworkDuplicate>(&target, json!({})).await,
+        refusal::<OnQueue<NetworkLatency>>(&target, json!({ "delay": "100ms" })).await,
+        refusal::<OnQueue<NetworkLoss>>(&target, json!({ "percent": 10 })).await,
+        refusal::<OnQueue<NetworkCorrupt>>(&target, json!({})).await,
+        refusal::<OnQueue<NetworkDuplicate>>(&target, json!({})).await,
     ] {
         assert!(matches!(error, FaultError::Preflight(_)), "{error:?}");
         assert!(error.chain().contains("find `sch_netem` in the kernel"), "{}", error.chain());
@@ -154,16 +156,19 @@ async fn what_makes_no_sense_is_refused() {
         json!({ "rate": "1mbit", "latency": "1h" }),
         json!({ "rate": "1mbit", "device": "eth0" }),
     ] {
-        is_params(refusal::<NetworkBandwidth>(&target, params).await);
+        is_params(refusal::<OnQueue<NetworkBandwidth>>(&target, params).await);
     }
-    let absent = refusal::<NetworkBandwidth>(&target, json!({ "rate": "1mbit", "interface": "eth9" })).await;
+    let absent =
+        refusal::<OnQueue<NetworkBandwidth>>(&target, json!({ "rate": "1mbit", "interface": "eth9" })).await;
     assert!(absent.chain().contains("there is no interface `eth9`"), "{}", absent.chain());
-    is_params(refusal::<NetworkLoss>(&target, json!({ "percent": 100 })).await);
-    is_params(refusal::<NetworkCorrupt>(&target, json!({ "percent": 91 })).await);
-    is_params(refusal::<NetworkDuplicate>(&target, json!({ "percent": 0 })).await);
-    is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "11s" })).await);
-    is_params(refusal::<NetworkLatency>(&target, json!({ "delay": "10ms", "jitter": "20ms" })).await);
-    is_params(refusal::<NetworkLatency>(&target, json!({ "correlation": 25 })).await);
+    is_params(refusal::<OnQueue<NetworkLoss>>(&target, json!({ "percent": 100 })).await);
+    is_params(refusal::<OnQueue<NetworkCorrupt>>(&target, json!({ "percent": 91 })).await);
+    is_params(refusal::<OnQueue<NetworkDuplicate>>(&target, json!({ "percent": 0 })).await);
+    is_params(refusal::<OnQueue<NetworkLatency>>(&target, json!({ "delay": "11s" })).await);
+    is_params(
+        refusal::<OnQueue<NetworkLatency>>(&target, json!({ "delay": "10ms", "jitter": "20ms" })).await,
+    );
+    is_params(refusal::<OnQueue<NetworkLatency>>(&target, json!({ "correlation": 25 })).await);
 }
 
 #[tokio::test]
@@ -171,7 +176,7 @@ async fn a_host_without_the_tools_is_refused_and_nothing_is_touched() {
     let Some(host) = TestHost::get("th3").await else { return };
     let before = host.snapshot().await;
     let target = connect(&host, "root", "60s").await;
-    let slow = refusal::<NetworkBandwidth>(&target, json!({ "rate": "1mbit" })).await;
+    let slow = refusal::<OnQueue<NetworkBandwidth>>(&target, json!({ "rate": "1mbit" })).await;
     assert!(slow.chain().contains("is not that of iproute2"), "{}", slow.chain());
     let cut = refusal::<NetworkPartition>(&target, json!({ "peers": ["10.77.0.51"] })).await;
     assert!(cut.chain().contains("there is no nft; there is no iptables"), "{}", cut.chain());

@@ -7,6 +7,7 @@ mod nft;
 pub mod peers;
 pub mod place;
 pub mod qdisc;
+pub mod queue;
 pub mod rules;
 
 use chaos_core::target::{NameKind, TargetName};

@@ -1,18 +1,14 @@
 //! Slows what a host sends to a rate.
 
-use std::fmt;
-
-use chaos_core::{FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
-use chaos_host::Script;
+use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::network::amount::{Rate, Wait};
 use super::network::params;
-use super::network::qdisc::{Link, Qdisc, Shape};
+use super::network::qdisc::{Shape, TBF};
+use super::network::queue::QueueFault;
 use super::size::Bytes;
-use crate::host_fault::{HostFacts, HostFault};
-use crate::target::ServerTarget;
 
 /// The smallest burst: less than this is less than two packets on most links.
 const BURST_MIN: u64 = 4096;
@@ -45,19 +41,8 @@ pub struct Params {
     pub interface: Option<String>,
 }
 
-/// A slow interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step(pub Qdisc);
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl HostFault for NetworkBandwidth {
+impl QueueFault for NetworkBandwidth {
     type Params = Params;
-    type Step = Step;
 
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_bandwidth",
@@ -66,37 +51,18 @@ impl HostFault for NetworkBandwidth {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = TBF;
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
-        target: &ServerTarget,
-        given: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let link = Link::look(cx, target, given.interface.as_deref(), "tbf").await?;
-        let shape = Shape::Tbf {
+    fn interface(given: &Params) -> Option<&str> {
+        given.interface.as_deref()
+    }
+
+    fn shape(given: &Params, mtu: u64) -> Result<Shape, FaultError> {
+        Ok(Shape::Tbf {
             rate_bits: given.rate.0,
-            burst_bytes: burst(&given, link.mtu)?,
+            burst_bytes: burst(given, mtu)?,
             latency_us: given.latency.map_or(LATENCY_US, Wait::micros),
-        };
-        Ok(vec![Step(link.queue(shape))])
-    }
-
-    fn facts(&self, step: &Step) -> HostFacts {
-        step.0.facts()
-    }
-
-    fn undo(&self, step: &Step, id: &str) -> Script {
-        step.0.undo(id)
-    }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        step.0.inject(id)
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.0.measure(id))
+        })
     }
 }
 

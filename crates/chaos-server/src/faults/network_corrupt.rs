@@ -1,19 +1,12 @@
 //! Spoils a share of the packets that a host sends: one bit of each is turned over.
 
-use std::fmt;
-
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
-use chaos_host::Script;
+use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::network::amount::Share;
-use super::network::qdisc::{Link, Qdisc, Shape};
-use crate::host_fault::{HostFacts, HostFault};
-use crate::target::ServerTarget;
-
-/// The most packets that may be spoilt: a login must get through.
-const SHARE_MAX: Share = Share(90_000);
+use super::network::qdisc::{NETEM, Shape};
+use super::network::queue::{QueueFault, check_share};
 
 /// Spoils a share of the packets that a host sends: `server.network_corrupt`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,19 +31,8 @@ impl Default for Params {
     }
 }
 
-/// A queue of ours on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step(pub Qdisc);
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl HostFault for NetworkCorrupt {
+impl QueueFault for NetworkCorrupt {
     type Params = Params;
-    type Step = Step;
 
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_corrupt",
@@ -59,42 +41,20 @@ impl HostFault for NetworkCorrupt {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = NETEM;
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
-        target: &ServerTarget,
-        given: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let shape = shape(&given)?;
-        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
-        Ok(vec![Step(link.queue(shape))])
+    fn interface(given: &Params) -> Option<&str> {
+        given.interface.as_deref()
     }
 
-    fn facts(&self, step: &Step) -> HostFacts {
-        step.0.facts()
+    fn check(given: &Params) -> Result<(), FaultError> {
+        check_share("spoil", given.percent)
     }
 
-    fn undo(&self, step: &Step, id: &str) -> Script {
-        step.0.undo(id)
+    fn shape(given: &Params, _mtu: u64) -> Result<Shape, FaultError> {
+        Ok(Shape::Corrupt {
+            share: given.percent.0,
+            correlation: given.correlation.map_or(0, |share| share.0),
+        })
     }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        step.0.inject(id)
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.0.measure(id))
-    }
-}
-
-fn shape(given: &Params) -> Result<Shape, FaultError> {
-    if given.percent > SHARE_MAX {
-        let what = "spoil more than 90 percent of the packets: our SSH would be lost too";
-        return Err(FaultError::Params(
-            Failure::new(what).hint("use `server.network_partition` to lose them all"),
-        ));
-    }
-    Ok(Shape::Corrupt { share: given.percent.0, correlation: given.correlation.map_or(0, |share| share.0) })
 }

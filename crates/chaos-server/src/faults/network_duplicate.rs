@@ -1,16 +1,12 @@
 //! Sends a share of the packets of a host twice.
 
-use std::fmt;
-
-use chaos_core::{FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
-use chaos_host::Script;
+use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::network::amount::Share;
-use super::network::qdisc::{Link, Qdisc, Shape};
-use crate::host_fault::{HostFacts, HostFault};
-use crate::target::ServerTarget;
+use super::network::qdisc::{NETEM, Shape};
+use super::network::queue::QueueFault;
 
 /// Sends a share of the packets of a host twice: `server.network_duplicate`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,19 +30,8 @@ impl Default for Params {
     }
 }
 
-/// A queue of ours on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step(pub Qdisc);
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl HostFault for NetworkDuplicate {
+impl QueueFault for NetworkDuplicate {
     type Params = Params;
-    type Step = Step;
 
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_duplicate",
@@ -55,36 +40,16 @@ impl HostFault for NetworkDuplicate {
         risk: Risk::Low,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = NETEM;
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
-        target: &ServerTarget,
-        given: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let shape = shape(&given)?;
-        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
-        Ok(vec![Step(link.queue(shape))])
+    fn interface(given: &Params) -> Option<&str> {
+        given.interface.as_deref()
     }
 
-    fn facts(&self, step: &Step) -> HostFacts {
-        step.0.facts()
+    fn shape(given: &Params, _mtu: u64) -> Result<Shape, FaultError> {
+        Ok(Shape::Duplicate {
+            share: given.percent.0,
+            correlation: given.correlation.map_or(0, |share| share.0),
+        })
     }
-
-    fn undo(&self, step: &Step, id: &str) -> Script {
-        step.0.undo(id)
-    }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        step.0.inject(id)
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.0.measure(id))
-    }
-}
-
-fn shape(given: &Params) -> Result<Shape, FaultError> {
-    Ok(Shape::Duplicate { share: given.percent.0, correlation: given.correlation.map_or(0, |share| share.0) })
 }

@@ -1,18 +1,15 @@
 //! Delays what a host sends.
 
-use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
-use chaos_host::Script;
+use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::network::amount::{Share, Wait};
 use super::network::params;
-use super::network::qdisc::{Link, Qdisc, Shape};
-use crate::host_fault::{HostFacts, HostFault};
-use crate::target::ServerTarget;
+use super::network::qdisc::{NETEM, Shape};
+use super::network::queue::QueueFault;
 
 /// Delays what a host sends: `server.network_latency`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,19 +36,8 @@ impl Default for Params {
     }
 }
 
-/// A queue of ours on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step(pub Qdisc);
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl HostFault for NetworkLatency {
+impl QueueFault for NetworkLatency {
     type Params = Params;
-    type Step = Step;
 
     const SPEC: FaultSpec = FaultSpec {
         name: "server.network_latency",
@@ -60,46 +46,27 @@ impl HostFault for NetworkLatency {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = NETEM;
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
-        target: &ServerTarget,
-        given: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let shape = shape(&given)?;
-        let link = Link::look(cx, target, given.interface.as_deref(), shape.kind()).await?;
-        Ok(vec![Step(link.queue(shape))])
+    fn interface(given: &Params) -> Option<&str> {
+        given.interface.as_deref()
     }
 
-    fn facts(&self, step: &Step) -> HostFacts {
-        step.0.facts()
+    fn check(given: &Params) -> Result<(), FaultError> {
+        if given.jitter.is_some_and(|jitter| jitter.0 > given.delay.0) {
+            return Err(params("delay packets with a `jitter` that is more than `delay`"));
+        }
+        if given.correlation.is_some() && given.jitter.is_none() {
+            return Err(params("take a `correlation` without `jitter`: all delays are the same"));
+        }
+        Ok(())
     }
 
-    fn undo(&self, step: &Step, id: &str) -> Script {
-        step.0.undo(id)
+    fn shape(given: &Params, _mtu: u64) -> Result<Shape, FaultError> {
+        Ok(Shape::Delay {
+            delay_us: given.delay.micros(),
+            jitter_us: given.jitter.map_or(0, Wait::micros),
+            correlation: given.correlation.map_or(0, |share| share.0),
+        })
     }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        step.0.inject(id)
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.0.measure(id))
-    }
-}
-
-fn shape(given: &Params) -> Result<Shape, FaultError> {
-    if given.jitter.is_some_and(|jitter| jitter.0 > given.delay.0) {
-        return Err(params("delay packets with a `jitter` that is more than `delay`"));
-    }
-    if given.correlation.is_some() && given.jitter.is_none() {
-        return Err(params("take a `correlation` without `jitter`: all delays are the same"));
-    }
-    Ok(Shape::Delay {
-        delay_us: given.delay.micros(),
-        jitter_us: given.jitter.map_or(0, Wait::micros),
-        correlation: given.correlation.map_or(0, |share| share.0),
-    })
 }

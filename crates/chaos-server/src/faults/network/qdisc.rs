@@ -78,12 +78,17 @@ pub enum Shape {
 /// about 2 KB of memory.
 const HELD_MAX: &str = "20000";
 
+/// The kind of queue that sends at a rate.
+pub const TBF: &str = "tbf";
+/// The kind of queue that delays, loses, spoils and doubles packets.
+pub const NETEM: &str = "netem";
+
 impl Shape {
     /// Returns the kind of queue, as `tc` and the kernel call it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Tbf { .. } => "tbf",
-            Self::Delay { .. } | Self::Loss { .. } | Self::Corrupt { .. } | Self::Duplicate { .. } => "netem",
+            Self::Tbf { .. } => TBF,
+            Self::Delay { .. } | Self::Loss { .. } | Self::Corrupt { .. } | Self::Duplicate { .. } => NETEM,
         }
     }
 
@@ -213,7 +218,7 @@ fn unknown(target: &ServerTarget, kind: &str) -> FaultError {
     let facts = target.facts();
     let what = format!("find `sch_{kind}` in the kernel {} of `{}`", facts.kernel, facts.hostname);
     let hint = match kind {
-        "netem" => {
+        NETEM => {
             "install the kernel's module for it (often `linux-modules-extra` or `kernel-modules-extra`), or use \
              `server.network_bandwidth` or `server.network_partition`"
         }
