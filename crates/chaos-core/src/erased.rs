@@ -38,6 +38,8 @@ pub type DynSession = Box<dyn Any + Send>;
 pub trait DynTarget: Send + Sync + 'static {
     /// See [`Target::identity`].
     fn identity(&self) -> &TargetIdentity;
+    /// See [`Target::is_still_there`].
+    fn is_still_there(&self) -> BoxFuture<'_, bool>;
     /// See [`Target::discover`].
     fn discover<'a>(&'a self, filter: &'a DiscoverFilter) -> BoxFuture<'a, Result<Inventory, FaultError>>;
     /// Returns the target itself, for the faults of its kind.
@@ -47,6 +49,10 @@ pub trait DynTarget: Send + Sync + 'static {
 impl<T: Target> DynTarget for T {
     fn identity(&self) -> &TargetIdentity {
         Target::identity(self)
+    }
+
+    fn is_still_there(&self) -> BoxFuture<'_, bool> {
+        Box::pin(Target::is_still_there(self))
     }
 
     fn discover<'a>(&'a self, filter: &'a DiscoverFilter) -> BoxFuture<'a, Result<Inventory, FaultError>> {

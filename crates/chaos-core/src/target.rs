@@ -16,6 +16,13 @@ pub trait Target: Send + Sync + 'static {
     /// Returns who this is, as found by asking it.
     fn identity(&self) -> &TargetIdentity;
 
+    /// Returns whether this very connection still reaches the very system that it was made to; bounded to seconds. An undo in the
+    /// process of the run then uses it; otherwise, and after the first failure, it connects afresh, as a recovery does. Where
+    /// that costs little the answer is always no.
+    fn is_still_there(&self) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+
     /// Reads what is there.
     fn discover(&self, filter: &DiscoverFilter)
     -> impl Future<Output = Result<Inventory, FaultError>> + Send;

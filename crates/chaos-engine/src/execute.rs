@@ -307,6 +307,7 @@ impl Running<'_> {
         let ways = targets.map(|(place, (target, prepared))| Way {
             target,
             hold: self.experiment.hold,
+            living: Some(prepared.target.clone()),
             config: Ok(prepared.config.clone()),
             bound: bounds.get(&target.name),
             sessions: sessions

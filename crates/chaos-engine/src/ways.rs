@@ -46,6 +46,7 @@ impl Engine {
         let ways = firsts.iter().zip(configs).map(|(step, config)| Way {
             target: &step.target,
             hold: planned(state, step).map_or(Duration::ZERO, |experiment| experiment.hold),
+            living: None,
             config,
             bound: bounds.get(&step.experiment).and_then(|bounds| bounds.get(&step.target.name)),
             sessions: Vec::new(),

@@ -23,6 +23,8 @@ use crate::script::Script;
 const ARM: &str = concat!(include_str!("rope/lock.sh"), include_str!("rope/arm.sh"));
 const HOLDS_INJECT: &str =
     concat!(include_str!("rope/lock.sh"), include_str!("rope/holds.sh"), include_str!("rope/inject.sh"));
+const HOLDS_LOOK: &str =
+    concat!(include_str!("rope/lock.sh"), include_str!("rope/holds.sh"), include_str!("rope/look.sh"));
 const HOLDS_EXTEND: &str =
     concat!(include_str!("rope/lock.sh"), include_str!("rope/holds.sh"), include_str!("rope/extend.sh"));
 const PULL: &str = include_str!("rope/pull.sh");
@@ -70,6 +72,8 @@ pub struct RopeHandle {
 pub struct Rope {
     handle: RopeHandle,
     undo: Script,
+    /// Whether our own undo runs in the unit of the deadline.
+    in_unit: bool,
     /// Lines of the file of claims.
     claims: Vec<String>,
     /// Lines that must not stand in the claims of others.
@@ -82,7 +86,15 @@ impl Rope {
     /// `undo` prints what it did with `tell` (see [`Answer`]) and ends with 0 only when it has seen that the effect is gone. It
     /// may run at any time, any number of times, with or without an inject. It writes nothing before the effect is gone.
     pub fn new(handle: RopeHandle, undo: Script) -> Self {
-        Self { handle, undo, claims: Vec::new(), against: Vec::new() }
+        Self { handle, undo, in_unit: false, claims: Vec::new(), against: Vec::new() }
+    }
+
+    /// Lets our own undo, too, run in the unit of the deadline, where there is one: what it starts would otherwise be a part of our
+    /// login, and end with it. It costs the machine a unit more.
+    #[must_use]
+    pub fn undoing_in_unit(mut self, in_unit: bool) -> Self {
+        self.in_unit = in_unit;
+        self
     }
 
     /// Names what the step has to itself (`blocks`), and what it changes in a way that bears others that do (`writes`). While it
@@ -126,6 +138,16 @@ impl Rope {
         host.must("act", &script, limits).await
     }
 
+    /// Sees that the deadline is in place and has not come, and then runs `measure`, whose output is returned. It must not act.
+    ///
+    /// # Errors
+    /// When the deadline has come or is gone, and as `measure` fails.
+    pub async fn look(&self, host: &Host, measure: &Script) -> Result<Output, HostError> {
+        let measure = text::function("measure", measure);
+        let script = self.script(HOLDS_LOOK).with_function(&measure);
+        host.must("see the effect at the end of the hold", &script, Limits::default()).await
+    }
+
     /// Moves the deadline to `after` from now. With systemd this is what it was armed with.
     ///
     /// # Errors
@@ -140,7 +162,7 @@ impl Rope {
     /// # Errors
     /// When the effect is still there; the deadline stays.
     pub async fn pull(&self, host: &Host) -> Result<Answer, HostError> {
-        let script = self.script(PULL).set("undo_text", self.undo_text());
+        let script = self.script(PULL).set("undo_text", self.undo_text()).set("in_unit", flag(self.in_unit));
         let output = host.must("undo", &script, Limits::time(PULL_MAX)).await?;
         Ok(Answer::read(&output))
     }
@@ -163,12 +185,16 @@ impl Rope {
             .set("rope_id", &handle.id)
             .set("rope_dir", &handle.dir)
             .set("rope_kind", kind)
-            .set("rope_lasting", if handle.lasting { "1" } else { "0" })
+            .set("rope_lasting", flag(handle.lasting))
     }
 
     fn undo_text(&self) -> String {
         text::undo(&self.handle, &self.undo)
     }
+}
+
+fn flag(is_set: bool) -> &'static str {
+    if is_set { "1" } else { "0" }
 }
 
 #[cfg(test)]

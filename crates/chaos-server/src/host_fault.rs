@@ -42,6 +42,10 @@ pub trait HostFault: Default + Send + Sync + 'static {
     /// made for the original; the others see on the host that somebody else is at work.
     const CLAIMS_ON_HOST: bool = false;
 
+    /// Whether the undo starts processes that stay. Our own undo then runs in a unit of its own, as the one of the deadline does:
+    /// from our login they would end with it.
+    const UNDO_STARTS_PROCESSES: bool = false;
+
     /// Chooses what will be done and checks that it can be done and undone: rights, tools, space, kernel. Reads only.
     fn prepare(
         &self,

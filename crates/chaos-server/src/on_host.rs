@@ -10,7 +10,7 @@ use chaos_core::{
     Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome,
     Reverted, StepContext, StepFacts,
 };
-use chaos_host::{Answer, Host, Limits, Rope, RopeHandle, RopeKind, Script};
+use chaos_host::{Answer, Host, Rope, RopeHandle, RopeKind, Script};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -48,7 +48,6 @@ impl<S: fmt::Display> fmt::Display for HostStep<S> {
 pub struct HostSession {
     host: Host,
     rope: Rope,
-    after: Duration,
     measure: Option<Script>,
     pulse: Arc<Mutex<Pulse>>,
     _heartbeat: AbortOnDropHandle<()>,
@@ -79,7 +78,8 @@ impl Pulse {
 
 impl<F: HostFault> OnHost<F> {
     fn rope(&self, step: &HostStep<F::Step>) -> Rope {
-        Rope::new(step.rope.clone(), self.0.undo(&step.what, &step.rope.id))
+        let undo = self.0.undo(&step.what, &step.rope.id);
+        Rope::new(step.rope.clone(), undo).undoing_in_unit(F::UNDO_STARTS_PROCESSES)
     }
 
     /// Lets the host refuse other runs what this step has to itself.
@@ -197,7 +197,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         let beating = keep_up(rope.clone(), host.clone(), Arc::clone(&pulse), end);
         let heartbeat = AbortOnDropHandle::new(tokio::spawn(beating));
         let measure = self.0.measure(&step.what, &step.rope.id);
-        Ok(HostSession { host, rope, after, measure, pulse, _heartbeat: heartbeat })
+        Ok(HostSession { host, rope, measure, pulse, _heartbeat: heartbeat })
     }
 
     async fn inject(
@@ -221,11 +221,9 @@ impl<F: HostFault> Fault for OnHost<F> {
         }
         // A rope that came early has ended the fault early, and one that somebody took away was none: both must be said, also
         // in holds without a heartbeat.
-        session.rope.extend(&session.host, session.after).await?;
-        let Some(measure) = &session.measure else { return Ok(None) };
-        let output =
-            session.host.must("see the effect at the end of the hold", measure, Limits::default()).await?;
-        Ok(Some(effect(&output)))
+        let measure = session.measure.clone().unwrap_or_else(|| Script::new(""));
+        let output = session.rope.look(&session.host, &measure).await?;
+        Ok(session.measure.is_some().then(|| effect(&output)))
     }
 
     async fn revert(

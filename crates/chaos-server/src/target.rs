@@ -177,7 +177,7 @@ impl ServerTarget {
     pub(crate) fn require_rope(&self, lasting: bool) -> Result<(), FaultError> {
         self.require_root()?;
         // What the deadline is armed and read back with.
-        self.require(if self.facts.has_systemd { &["busctl", "sha256sum"] } else { &["sha256sum"] })?;
+        self.require(&["sha256sum"])?;
         let label = &self.identity.label;
         let refuse = |why: String| Err(FaultError::Preflight(Failure::new(why)));
         if self.facts.has_systemd && self.facts.run_free_kib < RUN_FREE_MIN_KIB {
@@ -217,6 +217,11 @@ impl ServerTarget {
 impl Target for ServerTarget {
     fn identity(&self) -> &TargetIdentity {
         &self.identity
+    }
+
+    /// A login costs a host more than most undos, and a connection cannot move to another machine, nor outlive a reboot.
+    async fn is_still_there(&self) -> bool {
+        self.host.answers().await
     }
 
     async fn discover(&self, filter: &DiscoverFilter) -> Result<Inventory, FaultError> {

@@ -5,8 +5,8 @@ mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
 set -C
 printf '%s' "$undo_text" >"$rope_dir/undo.sh" || fail 69 "the undo cannot be written to $rope_dir"
 set +C
-[ "$(sha256sum <"$rope_dir/undo.sh" | cut -d' ' -f1)" = "$undo_sum" ] || fail 69 "the undo in $rope_dir is not what was written"
-sync "$rope_dir/undo.sh" "$rope_dir" 2>/dev/null || sync
+case $(sha256sum <"$rope_dir/undo.sh") in "$undo_sum "*) ;; *) fail 69 "the undo in $rope_dir is not what was written" ;; esac
+rope_sync "$rope_dir/undo.sh" "$rope_dir"
 
 # Written before the others are read: of two that come at once, at least one sees the other.
 if [ -n "$claims" ]; then
@@ -26,12 +26,10 @@ arm_systemd() {
         --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes --timer-property=StartLimitIntervalSec=0 \
         -p Type=oneshot -p TimeoutStartSec=60 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
         /bin/sh "$rope_dir/undo.sh" deadline || fail 69 "the deadline cannot be started"
-    systemctl is-active -q "$rope_id.timer" || fail 69 "the deadline did not start"
-    path=$(busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
-        GetUnit s "$rope_id.timer" 2>/dev/null | cut -d'"' -f2)
-    next=$(busctl get-property org.freedesktop.systemd1 "$path" org.freedesktop.systemd1.Timer NextElapseUSecMonotonic 2>/dev/null | cut -d' ' -f2)
-    case $next in ''|0|*[!0-9]*) fail 69 "the deadline has no time" ;; esac
-    tell next_usec "$next"
+    # A timer that does not run has no next time.
+    next=$(systemctl show -p NextElapseUSecMonotonic --value "$rope_id.timer" 2>/dev/null)
+    case $next in ''|0|infinity) fail 69 "the deadline did not start" ;; esac
+    tell next "$next"
 }
 arm_boot() {
     # Written and linked, not enabled: nothing has to be loaded now, and the next boot finds it.

@@ -7,6 +7,6 @@ rope_holds
 # finds may be our doing, also after a power cut.
 will_act() {
     : >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
-    sync "$rope_dir/acted" "$rope_dir" 2>/dev/null || sync
+    rope_sync "$rope_dir/acted" "$rope_dir"
 }
 (inject 9<&-)

@@ -37,3 +37,5 @@ free_dead() {
 start_of() { [ -r "/proc/$1/stat" ] && sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 # nap: a tenth of a second, or a whole one where there are no parts of one.
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
+# rope_sync PATH…: what a power cut must not take. An effect that a reboot takes has its undo in memory.
+rope_sync() { [ "$rope_lasting" = 0 ] || sync "$@" 2>/dev/null || sync; }

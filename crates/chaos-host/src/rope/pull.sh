@@ -1,4 +1,5 @@
-# Undoes now, by the very script that the deadline would run, and tells what it wrote down.
+# Undoes now, by the very script that the deadline would run, and tells what it wrote down. Should we be cut off, the deadline
+# does what is left. In: rope_id rope_dir rope_kind in_unit undo_text
 umask 077
 if [ -e "$rope_dir/done" ]; then
     tell already 1
@@ -6,10 +7,10 @@ if [ -e "$rope_dir/done" ]; then
         sh "$rope_dir/undo.sh" anew || fail 75 "the undo on the host did not succeed"
     fi
 fi
-if [ -e "$rope_dir/undo.sh" ] && ! tail -n 1 "$rope_dir/undo.sh" | grep -q '^chaos_undo_main '; then
+if [ -e "$rope_dir/undo.sh" ]; then
     # The power was cut while it was written. A part of it does nothing, and nothing was done either.
-    rm -f "$rope_dir/undo.sh"
-elif [ ! -e "$rope_dir/undo.sh" ]; then
+    case $(tail -n 1 "$rope_dir/undo.sh") in 'chaos_undo_main '*) ;; *) rm -f "$rope_dir/undo.sh" ;; esac
+else
     mkdir -p "$rope_dir" && : >"$rope_dir/again" || fail 69 "the undo cannot be written to $rope_dir"
 fi
 if [ ! -e "$rope_dir/undo.sh" ]; then
@@ -19,8 +20,8 @@ if [ ! -e "$rope_dir/undo.sh" ]; then
         || fail 69 "the undo cannot be written to $rope_dir"
     tell written 1
 fi
-if [ ! -e "$rope_dir/done" ] && [ "$rope_kind" = systemd ]; then
-    # Who asks is written down if it can be; the undo does not wait for that.
+if [ ! -e "$rope_dir/done" ] && [ "$rope_kind$in_unit" = systemd1 ]; then
+    # What it starts must not be a part of our login. Who asks is written down if it can be; the undo does not wait for that.
     : >"$rope_dir/asked" 2>/dev/null
     # One instance: this joins an undo that runs, and goes on without us. It is gone after a reboot.
     systemctl start "$rope_id.service" 2>/dev/null

@@ -5,15 +5,8 @@ unit=/etc/systemd/system/$rope_id-boot.service
 if [ -e "$rope_dir/undo.sh" ] && [ ! -e "$rope_dir/done" ]; then
     fail 65 "the undo on the host has not ended; its deadline stays"
 fi
-if [ "$rope_kind" = systemd ]; then
-    systemctl stop "$rope_id.timer" 2>/dev/null
-    tries=300
-    while systemctl is-active -q "$rope_id.service" || [ "$(systemctl is-active "$rope_id.service")" = activating ]; do
-        tries=$((tries - 1)); [ "$tries" -gt 0 ] || fail 75 "the undo is still at work on the host"
-        nap
-    done
-    systemctl reset-failed "$rope_id.service" 2>/dev/null
-fi
+# Behind `done` a run of the undo has nothing to do any more, and its units are collected with their end.
+[ "$rope_kind" != systemd ] || systemctl stop "$rope_id.timer" "$rope_id.service" 2>/dev/null
 if [ -d "$rope_dir" ]; then
     exec 9<"$rope_dir"
     lock 10 || fail 75 "the undo is still at work on the host"
@@ -24,20 +17,21 @@ if [ -L "$wants" ] || [ -e "$unit" ]; then
 fi
 if [ "$rope_kind$rope_lasting" = systemd1 ]; then
     # A unit that a boot has loaded stays listed after its file is gone.
-    [ "$(systemctl show -p LoadState --value "$rope_id-boot.service" 2>/dev/null)" != loaded ] || systemctl daemon-reload
-    systemctl reset-failed "$rope_id-boot.service" 2>/dev/null
+    states=$(systemctl show -p LoadState -p ActiveState "$rope_id-boot.service" 2>/dev/null)
+    case $states in *LoadState=loaded*) systemctl daemon-reload ;; esac
+    case $states in *ActiveState=failed*) systemctl reset-failed "$rope_id-boot.service" 2>/dev/null ;; esac
 fi
 if [ -d "$rope_dir" ]; then
     if [ -r "$rope_dir/watch" ]; then
         read -r pid start <"$rope_dir/watch"
         [ "$(start_of "$pid")" != "$start" ] || kill "$pid"
     fi
-    # No name is guessed: what we did not write stays, and then the directory stays and is reported.
-    for file in deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again asked done.new done lock; do rm -f "$rope_dir/$file"; done
-    # Of those who died while they freed the lock of a dead one.
-    rm -f "$rope_dir"/lock.[0-9]*
+    # No name is guessed: what we did not write stays, and then the directory stays and is reported. The last ones are of those
+    # who died while they freed the lock of a dead one.
+    (cd "$rope_dir" && rm -f deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again asked \
+        done.new done lock lock.[0-9]*)
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
-    sync "${rope_dir%/*}" 2>/dev/null || sync
+    rope_sync "${rope_dir%/*}"
 fi
 [ ! -d "$rope_dir" ] && [ ! -e "$unit" ] && [ ! -L "$wants" ] || fail 69 "something of the deadline stays on the host"
 exit 0

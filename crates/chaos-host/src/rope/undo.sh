@@ -18,13 +18,14 @@ chaos_undo_main() {
         [ "$1" = anew ] && grep -q '^conflict=' "$rope_dir/done" || exit 0
         by=$(sed -n 's/^by=//p' "$rope_dir/done" | head -n 1)
     fi
-    if [ "$rope_lasting" = 0 ] && [ "$(cat /proc/sys/kernel/random/boot_id)" != "$rope_boot" ]; then
+    read -r booted </proc/sys/kernel/random/boot_id
+    if [ "$rope_lasting" = 0 ] && [ "$booted" != "$rope_boot" ]; then
         said=rebooted=1
     else
         said=$(undo 9<&-) || exit 1
     fi
     read -r uptime _ </proc/uptime
-    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$(cat /proc/sys/kernel/random/boot_id)" "$uptime" "$said" \
+    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$booted" "$uptime" "$said" \
         >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" || exit 1
     # Behind `done` the next boot has nothing to undo. What cannot be removed now is removed with the rope.
     [ "$rope_lasting" = 0 ] || rm -f "/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service" \

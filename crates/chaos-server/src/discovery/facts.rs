@@ -13,7 +13,6 @@ pub const TOOLS: &[&str] = &[
     "awk",
     "bash",
     "base64",
-    "busctl",
     "chattr",
     "conntrack",
     "curl",

@@ -78,6 +78,7 @@ impl HostFault for ContainerKill {
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
+    const UNDO_STARTS_PROCESSES: bool = true;
     const OUTLIVES_REBOOT: bool = false;
 
     async fn prepare(

@@ -83,6 +83,7 @@ impl HostFault for ContainerStop {
         risk: Risk::High,
         reversibility: Reversibility::Exact,
     };
+    const UNDO_STARTS_PROCESSES: bool = true;
     const OUTLIVES_REBOOT: bool = true;
 
     async fn prepare(

@@ -6,16 +6,28 @@ marked() {
         { tr '\0' '\n' <"$each/environ" | grep -qxF "fill_mark=$id"; } 2>/dev/null && echo "${each#/proc/}"
     done
 }
+# filler: sets `pid` to a process that holds the file. The kernel says which ones a unit has; asking systemd costs a program.
 filler() {
     case $kind in
-        unit) pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" = 0 ] || echo "$pid" ;;
-        process) for pid in ${started:-$(marked)}; do [ -e "/proc/$pid/fd/8" ] && echo "$pid" && return; done ;;
+        unit)
+            for root in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+                while read -r pid; do
+                    [ ! -e "/proc/$pid/fd/8" ] || return 0
+                done 2>/dev/null <"$root/system.slice/$unit/cgroup.procs"
+            done
+            main ;;
+        process)
+            for pid in ${started:-$(marked)}; do [ ! -e "/proc/$pid/fd/8" ] || return 0; done
+            return 1 ;;
     esac
 }
+main() { pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" != 0 ]; }
+held() { stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null; }
 # taken: the size of the file that the filler holds, and the bytes that it takes.
 taken() {
-    pid=$(filler); [ -n "$pid" ] || return 1
-    set -- $(stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null)
+    filler || return 1
+    # A program that the filler runs holds the file too, for its short life.
+    set -- $(held || { [ "$kind" = unit ] && main && held; })
     [ $# = 2 ] || { set -- 0 0; [ -d "/proc/$pid" ] || return 1; }
     size=$1; blocks=$(($2 * 512))
 }

@@ -16,6 +16,7 @@ case $kind in
 esac
 # It takes milliseconds where the file system can reserve; where it is written, we are asked again.
 tries=100
+sleep 0.03
 while [ "$tries" -gt 0 ]; do
     if taken; then ! is_full || break
     elif [ "$kind" = unit ]; then ended

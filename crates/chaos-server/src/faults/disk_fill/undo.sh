@@ -4,10 +4,6 @@ case $kind in
     unit)
         ! taken || was=$blocks
         systemctl stop "$unit" 2>/dev/null
-        # A filler that failed is remembered by its name.
-        systemctl reset-failed "$unit" 2>/dev/null
-        state=$(systemctl show -p ActiveState --value "$unit")
-        [ "$state" = inactive ] || { echo "$unit is still $state" >&2; exit 1; }
         ;;
     process)
         ! taken || was=$blocks
@@ -19,8 +15,16 @@ case $kind in
         ;;
 esac
 # Had it been killed the moment before the file lost its name, the name would still be there.
-(cd "$dir" 2>/dev/null && [ "$(stat -c %d:%i .)" = "$identity" ] && [ -f "./$name" ] && [ ! -L "./$name" ] || exit 0
+(cd "$dir" 2>/dev/null && [ -f "./$name" ] && [ ! -L "./$name" ] && [ "$(stat -c %d:%i .)" = "$identity" ] || exit 0
     rm -f "./$name") || fail 75 "$dir/$name cannot be removed"
+# The file of a unit of this kind is gone with the unit; while it is there, systemd may only not have come to it.
+if [ "$kind" = unit ] && [ -e "/run/systemd/transient/$unit" ]; then
+    # A filler that failed is remembered by its name.
+    systemctl reset-failed "$unit" 2>/dev/null
+    state=$(systemctl show -p ActiveState --value "$unit")
+    [ "$state" = inactive ] || fail 75 "$unit is still $state"
+fi
+[ "$was" = 0 ] || [ ! -e "/proc/$pid/fd/8" ] || fail 75 "what holds the space does not end"
 [ "$was" = 0 ] || tell restored 1
 tell freed "$was"
 exit 0
