@@ -7,6 +7,7 @@ pub mod container_stop;
 pub mod cpu_stress;
 pub mod disk_fill;
 pub mod dns_failure;
+mod exhaust;
 pub mod fd_exhaust;
 pub mod inode_fill;
 pub mod io_stress;
@@ -28,13 +29,14 @@ pub mod reboot;
 mod room;
 pub mod service_stop;
 pub mod size;
-mod stress;
+pub mod stress;
 mod units;
 
 use std::sync::Arc;
 
 use chaos_core::{DynFault, erase};
 use network::queue::OnQueue;
+use stress::InUnit;
 
 use crate::on_host::OnHost;
 
@@ -44,20 +46,20 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(container_kill::ContainerKill)),
         erase(OnHost(container_pause::ContainerPause)),
         erase(OnHost(container_stop::ContainerStop)),
-        erase(OnHost(cpu_stress::CpuStress)),
+        erase(OnHost(InUnit(cpu_stress::CpuStress))),
         erase(OnHost(disk_fill::DiskFill)),
         erase(OnHost(dns_failure::DnsFailure)),
-        erase(OnHost(fd_exhaust::FdExhaust)),
+        erase(OnHost(InUnit(fd_exhaust::FdExhaust))),
         erase(OnHost(inode_fill::InodeFill)),
-        erase(OnHost(io_stress::IoStress)),
-        erase(OnHost(memory_stress::MemoryStress)),
+        erase(OnHost(InUnit(io_stress::IoStress))),
+        erase(OnHost(InUnit(memory_stress::MemoryStress))),
         erase(OnHost(OnQueue(network_bandwidth::NetworkBandwidth))),
         erase(OnHost(OnQueue(network_corrupt::NetworkCorrupt))),
         erase(OnHost(OnQueue(network_duplicate::NetworkDuplicate))),
         erase(OnHost(OnQueue(network_latency::NetworkLatency))),
         erase(OnHost(OnQueue(network_loss::NetworkLoss))),
         erase(OnHost(network_partition::NetworkPartition)),
-        erase(OnHost(pid_exhaust::PidExhaust)),
+        erase(OnHost(InUnit(pid_exhaust::PidExhaust))),
         erase(OnHost(permission_change::PermissionChange)),
         erase(OnHost(port_block::PortBlock)),
         erase(OnHost(process_kill::ProcessKill)),

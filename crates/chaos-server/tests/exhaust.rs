@@ -10,12 +10,13 @@ use chaos_core::fault::RevertOutcome;
 use chaos_server::OnHost;
 use chaos_server::faults::fd_exhaust::FdExhaust;
 use chaos_server::faults::pid_exhaust::PidExhaust;
+use chaos_server::faults::stress::InUnit;
 use serde_json::json;
 use stage::{Setup, Stage};
 use world::{TestHost, wait_until};
 
-type Pids = Stage<OnHost<PidExhaust>>;
-type Files = Stage<OnHost<FdExhaust>>;
+type Pids = Stage<OnHost<InUnit<PidExhaust>>>;
+type Files = Stage<OnHost<InUnit<FdExhaust>>>;
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use chaos_core::fault::RevertOutcome;
 use chaos_server::OnHost;
 use chaos_server::faults::memory_stress::MemoryStress;
+use chaos_server::faults::stress::InUnit;
 use serde_json::json;
 use stage::{Setup, Stage};
 use world::{TestHost, wait_until};
 
-type Memory = Stage<OnHost<MemoryStress>>;
+type Memory = Stage<OnHost<InUnit<MemoryStress>>>;
 
 const SOON: Duration = Duration::from_secs(20);
 const MIB: u64 = 1 << 20;

@@ -11,12 +11,13 @@ use chaos_core::fault::RevertOutcome;
 use chaos_server::OnHost;
 use chaos_server::faults::cpu_stress::CpuStress;
 use chaos_server::faults::io_stress::IoStress;
+use chaos_server::faults::stress::InUnit;
 use serde_json::{Value, json};
 use stage::{Setup, Stage};
 use world::{TestHost, wait_until};
 
-type Cpu = Stage<OnHost<CpuStress>>;
-type Io = Stage<OnHost<IoStress>>;
+type Cpu = Stage<OnHost<InUnit<CpuStress>>>;
+type Io = Stage<OnHost<InUnit<IoStress>>>;
 
 const SOON: Duration = Duration::from_secs(20);
 /// Processes whose unit is a load of ours, seen by their control group.

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
-use chaos_host::{Output, Script};
+use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::Percent;
-use super::stress::{self, Engine, Unit};
-use crate::host_fault::{HostFacts, HostFault};
+use super::stress::{Engine, HostRoom, LoadFault, Unit, check_workers};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("cpu_stress/load.sh");
@@ -90,7 +89,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl HostFault for CpuStress {
+impl LoadFault for CpuStress {
     type Params = Params;
     type Step = Step;
 
@@ -101,64 +100,61 @@ impl HostFault for CpuStress {
         risk: Risk::Low,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = "cpu";
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
+    async fn choose(
         target: &ServerTarget,
-        params: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let room = stress::room(target).await?;
-        stress::check_workers(params.workers, &room)?;
-        params.engine.require(target)?;
-        let limit = match (params.engine, params.load.get()) {
+        given: Params,
+        room: &HostRoom,
+        seconds: u64,
+    ) -> Result<Step, FaultError> {
+        check_workers(given.workers, room)?;
+        given.engine.require(target)?;
+        let limit = match (given.engine, given.load.get()) {
             (Engine::StressNg, _) => Limit::Program,
             (Engine::Builtin, 100) => Limit::None,
             (Engine::Builtin, _) if room.limits_cpu => Limit::Quota,
             (Engine::Builtin, _) => Limit::DutyCycle,
         };
         if limit == Limit::DutyCycle && !can_rest(target) {
-            let what = format!("keep a load of {}: the host limits no CPU time", params.load);
+            let what = format!("keep a load of {}: the host limits no CPU time", given.load);
             return Err(FaultError::Preflight(Failure::new(what).hint("leave out `load`, for 100%")));
         }
-        let busy = u64::from(params.workers).min(room.cpus) * u64::from(params.load.get());
-        let step = Step {
-            workers: params.workers,
-            load: params.load.get(),
+        let busy = u64::from(given.workers).min(room.cpus) * u64::from(given.load.get());
+        Ok(Step {
+            workers: given.workers,
+            load: given.load.get(),
             limit,
-            engine: params.engine,
+            engine: given.engine,
             least: (busy * SEEN_MIN / 100).max(1),
-            seconds: stress::seconds(cx, target),
+            seconds,
+        })
+    }
+
+    fn unit(step: &Step, _id: &str) -> Unit {
+        let busy = if step.limit == Limit::DutyCycle { step.load } else { 100 };
+        let unit = match step.engine {
+            Engine::Builtin => Unit::shell(step.seconds, LOAD, [step.workers.to_string(), busy.to_string()]),
+            Engine::StressNg => Unit::program(step.seconds, stress_ng(step)),
         };
-        Ok(vec![step])
+        match step.limit {
+            Limit::Quota => {
+                unit.with(format!("CPUQuota={}%", u64::from(step.workers) * u64::from(step.load)))
+            }
+            Limit::None | Limit::DutyCycle | Limit::Program => unit,
+        }
     }
 
-    fn facts(&self, _step: &Step) -> HostFacts {
-        stress::facts("cpu")
+    fn look(step: &Step, id: &str) -> Script {
+        step.look(MEASURE, id)
     }
 
-    fn undo(&self, _step: &Step, id: &str) -> Script {
-        stress::stop(id, [])
+    fn look_first(step: &Step, id: &str) -> Script {
+        step.look(SETTLE, id)
     }
 
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        unit(step).start(stress::START, id, step.seconds)
-    }
-
-    async fn settle(
-        &self,
-        cx: &StepContext,
-        target: &ServerTarget,
-        step: &Step,
-        id: &str,
-        _output: Output,
-    ) -> Result<Effect, FaultError> {
-        stress::settled(cx, target, &step.look(SETTLE, id), SETTLED_WITHIN).await
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.look(MEASURE, id))
+    fn settled_within(_step: &Step) -> Duration {
+        SETTLED_WITHIN
     }
 }
 
@@ -172,27 +168,25 @@ impl Step {
     }
 }
 
-fn unit(step: &Step) -> Unit {
-    let busy = if step.limit == Limit::DutyCycle { step.load } else { 100 };
-    let unit = match step.engine {
-        Engine::Builtin => Unit::shell(LOAD, [step.workers.to_string(), busy.to_string()]),
-        Engine::StressNg => Unit::program([
-            "stress-ng",
-            "--cpu",
-            &step.workers.to_string(),
-            "--cpu-load",
-            &step.load.to_string(),
-            "--timeout",
-            &step.seconds.to_string(),
-        ]),
-    };
-    match step.limit {
-        Limit::Quota => unit.with(format!("CPUQuota={}%", u64::from(step.workers) * u64::from(step.load))),
-        Limit::None | Limit::DutyCycle | Limit::Program => unit,
-    }
+fn stress_ng(step: &Step) -> [String; 7] {
+    let (workers, load, seconds) =
+        (step.workers.to_string(), step.load.to_string(), step.seconds.to_string());
+    ["stress-ng", "--cpu", &workers, "--cpu-load", &load, "--timeout", &seconds].map(str::to_owned)
 }
 
 /// Returns whether `sleep` knows parts of a second: that of GNU does, and comes with `timeout`, `stat` and `truncate`.
 fn can_rest(target: &ServerTarget) -> bool {
     target.has("timeout") && target.has("stat") && target.has("truncate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads() {
+        let text = r#"{"workers":2,"load":100,"limit":"none","engine":"builtin","least":20,"seconds":123}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "keep CPUs busy with 2 workers at 100%");
+    }
 }

@@ -6,31 +6,25 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
-use chaos_host::{Output, Script};
+use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::exhaust::{OWN, SETTLED_WITHIN, check_max, check_memory, count};
 use super::size::Percent;
-use super::stress::{self, HostRoom, Unit};
-use crate::host_fault::{HostFacts, HostFault};
+use super::stress::{HostRoom, Limit, LoadFault, Unit};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("fd_exhaust/load.sh");
 const MEASURE: &str = concat!(include_str!("stress/look.sh"), include_str!("fd_exhaust/measure.sh"));
 
-/// How long it takes at most until all is there.
-const SETTLED_WITHIN: Duration = Duration::from_secs(120);
-/// What stays free for the host: so many, or a tenth of the limit where that is more.
-const RESERVE_MIN: u64 = 1000;
 /// The most that `max` may be.
 const MAX: u32 = 2_000_000;
 /// What an open file takes, in bytes: in the kernel, and in the process that opened it.
 const MEMORY_EACH: u64 = 1024;
 /// How many files one process opens.
 const EACH: u64 = 10_000;
-/// Processes of the load itself: its shells and its `sleep`.
-const OWN: u64 = 8;
 /// A limit above this is none: the kernel could not hold so many.
 const UNLIMITED: u64 = 1 << 32;
 
@@ -77,7 +71,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl HostFault for FdExhaust {
+impl LoadFault for FdExhaust {
     type Params = Params;
     type Step = Step;
 
@@ -88,84 +82,48 @@ impl HostFault for FdExhaust {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = "fd";
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
-        target: &ServerTarget,
-        params: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        if params.max == 0 || params.max > MAX {
-            let what = format!("use {} as `max`", params.max);
-            return Err(FaultError::Params(Failure::new(what).hint(format!("1 to {MAX}"))));
-        }
-        let room = stress::room(target).await?;
-        let (count, free, limit) = count(&params, &room)?;
-        check_memory(count, &room)?;
-        Ok(vec![Step { count, free, limit, seconds: stress::seconds(cx, target) }])
+    fn check(given: &Params) -> Result<(), FaultError> {
+        check_max(given.max, MAX)
     }
 
-    fn facts(&self, _step: &Step) -> HostFacts {
-        stress::facts("fd")
+    async fn choose(
+        _target: &ServerTarget,
+        given: Params,
+        room: &HostRoom,
+        seconds: u64,
+    ) -> Result<Step, FaultError> {
+        let limit = limit(room)?;
+        let count = count("open files", given.percent, given.max, limit)?;
+        check_memory(count, MEMORY_EACH, room)?;
+        Ok(Step { count, free: limit.free(), limit: limit.name.clone(), seconds })
     }
 
-    fn undo(&self, _step: &Step, id: &str) -> Script {
-        stress::stop(id, [])
-    }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
+    fn unit(step: &Step, _id: &str) -> Unit {
         let words = [step.count, EACH, step.seconds].map(|number| number.to_string());
         let tasks = step.count.div_ceil(EACH) + OWN;
-        let unit = Unit::shell(LOAD, words).with(format!("TasksMax={tasks}"));
-        unit.with(format!("LimitNOFILE={}", EACH + 100)).start(stress::START, id, step.seconds)
+        let unit = Unit::shell(step.seconds, LOAD, words).with(format!("TasksMax={tasks}"));
+        unit.with(format!("LimitNOFILE={}", EACH + 100))
     }
 
-    async fn settle(
-        &self,
-        cx: &StepContext,
-        target: &ServerTarget,
-        step: &Step,
-        id: &str,
-        _output: Output,
-    ) -> Result<Effect, FaultError> {
-        stress::settled(cx, target, &step.look(id), SETTLED_WITHIN).await
+    fn look(step: &Step, id: &str) -> Script {
+        Script::new(MEASURE).set("id", id).set("least", step.count.to_string())
     }
 
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.look(id))
+    fn settled_within(_step: &Step) -> Duration {
+        SETTLED_WITHIN
     }
 }
 
-impl Step {
-    fn look(&self, id: &str) -> Script {
-        Script::new(MEASURE).set("id", id).set("least", self.count.to_string())
+/// Returns the limit of open files, where anything can reach it.
+fn limit(room: &HostRoom) -> Result<&Limit, FaultError> {
+    let Limit { max, name, .. } = &room.handles;
+    if *max <= UNLIMITED {
+        return Ok(&room.handles);
     }
-}
-
-fn count(params: &Params, room: &HostRoom) -> Result<(u64, u64, String), FaultError> {
-    let (max, limit) = (room.handles_max, "fs.file-max".to_owned());
-    if max > UNLIMITED {
-        let what = format!("open files until few are left: this host has no such limit (`{limit}` is {max})");
-        return Err(FaultError::Preflight(Failure::new(what)));
-    }
-    let free = max.saturating_sub(room.handles);
-    let reserve = RESERVE_MIN.max(max / 10);
-    let count = params.percent.of(free).min(free.saturating_sub(reserve)).min(params.max.into());
-    if count == 0 {
-        let what = format!("open files: of {max} (`{limit}`) {free} are free, and {reserve} must stay so");
-        return Err(FaultError::Preflight(Failure::new(what)));
-    }
-    Ok((count, free, limit))
-}
-
-/// Refuses what would take more than half of the memory that is available.
-fn check_memory(count: u64, room: &HostRoom) -> Result<(), FaultError> {
-    if count * MEMORY_EACH <= room.memory_free / 2 {
-        return Ok(());
-    }
-    let what = format!("hold {count}: that takes more than half of the memory that is available");
-    Err(FaultError::Preflight(Failure::new(what).hint("set a smaller `max`")))
+    let what = format!("open files until few are left: this host has no such limit (`{name}` is {max})");
+    Err(FaultError::Preflight(Failure::new(what)))
 }
 
 #[cfg(test)]
@@ -173,17 +131,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_stays_and_what_has_no_limit_is_refused() {
-        let of = |percent, max, handles, handles_max| {
-            let params = Params { percent: Percent::new(percent).unwrap(), max };
-            let room = HostRoom { handles, handles_max, ..HostRoom::default() };
-            let count = count(&params, &room);
-            count.map(|(count, free, _)| (count, free)).map_err(|error| error.to_string())
+    fn what_has_no_limit_is_refused() {
+        let room = |max| HostRoom {
+            handles: Limit { max, name: "fs.file-max".to_owned(), ..Limit::default() },
+            ..HostRoom::default()
         };
-        assert_eq!(of(100, 2_000_000, 1000, 101_000), Ok((89_900, 100_000)));
-        assert_eq!(of(10, 2_000_000, 1000, 101_000), Ok((10_000, 100_000)));
-        assert_eq!(of(100, 5, 1000, 101_000), Ok((5, 100_000)));
-        assert!(of(100, 5, 0, u64::MAX / 2).unwrap_err().contains("no such limit"));
-        assert!(of(100, 5, 900, 1500).unwrap_err().contains("600 are free, and 1000 must stay so"));
+        assert!(limit(&room(101_000)).is_ok());
+        let why = "this host has no such limit (`fs.file-max` is 4294967297)";
+        assert!(limit(&room(UNLIMITED + 1)).unwrap_err().to_string().contains(why));
+    }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads() {
+        let text = r#"{"count":50,"free":2463405,"limit":"fs.file-max","seconds":123}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "open 50 files of 2463405 that could be opened (`fs.file-max`)");
     }
 }

@@ -7,15 +7,14 @@ use std::fmt;
 use std::time::Duration;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
-use chaos_host::{Output, Script};
+use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::{Bytes, show};
-use super::stress::{self, Unit};
+use super::stress::{HostRoom, LoadFault, Unit, check_workers};
 use crate::discovery::mounts;
-use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("io_stress/load.sh");
@@ -28,6 +27,7 @@ const SIZE_MAX: u64 = 64 << 30;
 const RESERVE_MIN: u64 = 32 * MIB;
 /// The first blocks of a slow disk take a while.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Reads and writes on a file system: `server.io_stress`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IoStress;
@@ -81,7 +81,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl HostFault for IoStress {
+impl LoadFault for IoStress {
     type Params = Params;
     type Step = Step;
 
@@ -92,79 +92,60 @@ impl HostFault for IoStress {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = "io";
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
+    fn check(given: &Params) -> Result<(), FaultError> {
+        let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
+        match given {
+            _ if !given.path.starts_with('/') || given.path.contains('\0') => {
+                refuse(format!("use `{}` as `path`", given.path), "write an absolute path")
+            }
+            _ if given.read_percent > 100 => {
+                refuse(format!("read in {}% of the passes", given.read_percent), "`read_percent` is 0 to 100")
+            }
+            _ if given.size.get() > SIZE_MAX => {
+                refuse(format!("use files of {}", given.size), "`size` is at most 64GiB")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn choose(
         target: &ServerTarget,
-        params: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        check(&params)?;
-        let room = stress::room(target).await?;
-        stress::check_workers(params.workers, &room)?;
+        given: Params,
+        room: &HostRoom,
+        seconds: u64,
+    ) -> Result<Step, FaultError> {
+        check_workers(given.workers, room)?;
         target.require(&["dd", "stat"])?;
-        let (path, free) = place(target, &params.path).await?;
-        let mib_each = params.size.get().div_ceil(MIB);
-        check_space(&path, mib_each * MIB * u64::from(params.workers), free)?;
-        let seconds = stress::seconds(cx, target);
-        let (workers, read_percent) = (params.workers, params.read_percent);
-        Ok(vec![Step { workers, path, mib_each, read_percent, seconds }])
+        let (path, free) = place(target, &given.path).await?;
+        let mib_each = given.size.get().div_ceil(MIB);
+        check_space(&path, mib_each * MIB * u64::from(given.workers), free)?;
+        let (workers, read_percent) = (given.workers, given.read_percent);
+        Ok(Step { workers, path, mib_each, read_percent, seconds })
     }
 
-    fn facts(&self, step: &Step) -> HostFacts {
-        let mut facts = stress::facts("io");
-        facts.names.push(TargetName::new(NameKind::Path, &step.path));
-        facts
-    }
-
-    fn undo(&self, step: &Step, id: &str) -> Script {
-        let place = step.path.trim_end_matches('/');
-        stress::stop(id, (1..=step.workers).map(|number| format!("{place}/{id}-load-{number}")))
-    }
-
-    fn inject(&self, step: &Step, id: &str) -> Script {
+    fn unit(step: &Step, id: &str) -> Unit {
         let numbers = [step.mib_each, step.read_percent.into()].map(|number| number.to_string());
         let words = [step.workers.to_string(), step.path.clone(), id.to_owned()];
-        let unit = Unit::shell(LOAD, words.into_iter().chain(numbers));
-        unit.start(stress::START, id, step.seconds)
+        Unit::shell(step.seconds, LOAD, words.into_iter().chain(numbers))
     }
 
-    async fn settle(
-        &self,
-        cx: &StepContext,
-        target: &ServerTarget,
-        step: &Step,
-        id: &str,
-        _output: Output,
-    ) -> Result<Effect, FaultError> {
-        stress::settled(cx, target, &step.look(id), SETTLED_WITHIN).await
+    fn look(step: &Step, id: &str) -> Script {
+        Script::new(MEASURE).set("id", id).set("workers", step.workers.to_string())
     }
 
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.look(id))
+    fn settled_within(_step: &Step) -> Duration {
+        SETTLED_WITHIN
     }
-}
 
-impl Step {
-    fn look(&self, id: &str) -> Script {
-        Script::new(MEASURE).set("id", id).set("workers", self.workers.to_string())
+    fn names(step: &Step) -> Vec<TargetName> {
+        vec![TargetName::new(NameKind::Path, &step.path)]
     }
-}
 
-fn check(params: &Params) -> Result<(), FaultError> {
-    let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
-    match params {
-        _ if !params.path.starts_with('/') || params.path.contains('\0') => {
-            refuse(format!("use `{}` as `path`", params.path), "write an absolute path")
-        }
-        _ if params.read_percent > 100 => {
-            refuse(format!("read in {}% of the passes", params.read_percent), "`read_percent` is 0 to 100")
-        }
-        _ if params.size.get() > SIZE_MAX => {
-            refuse(format!("use files of {}", params.size), "`size` is at most 64GiB")
-        }
-        _ => Ok(()),
+    fn files(step: &Step, id: &str) -> Vec<String> {
+        let place = step.path.trim_end_matches('/');
+        (1..=step.workers).map(|number| format!("{place}/{id}-load-{number}")).collect()
     }
 }
 
@@ -208,10 +189,17 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let params = Params::default;
-        assert!(check(&params()).is_ok());
-        assert!(check(&Params { path: "tmp".to_owned(), ..params() }).is_err());
-        assert!(check(&Params { path: "-o /tmp".to_owned(), ..params() }).is_err());
-        assert!(check(&Params { read_percent: 101, ..params() }).is_err());
-        assert!(check(&Params { size: Bytes::new(SIZE_MAX + 1).unwrap(), ..params() }).is_err());
+        assert!(IoStress::check(&params()).is_ok());
+        assert!(IoStress::check(&Params { path: "tmp".to_owned(), ..params() }).is_err());
+        assert!(IoStress::check(&Params { path: "-o /tmp".to_owned(), ..params() }).is_err());
+        assert!(IoStress::check(&Params { read_percent: 101, ..params() }).is_err());
+        assert!(IoStress::check(&Params { size: Bytes::new(SIZE_MAX + 1).unwrap(), ..params() }).is_err());
+    }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads() {
+        let text = r#"{"workers":2,"path":"/ext","mib_each":1,"read_percent":50,"seconds":123}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "read (50%) and write 1 MiB in `/ext` over and over, 2 times at once");
     }
 }

@@ -6,18 +6,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
-use chaos_host::{Output, Script};
+use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::{Bytes, Percent, show};
-use super::stress::{self, Engine, HostRoom, Unit};
-use crate::host_fault::{HostFacts, HostFault};
+use super::stress::{Engine, HostRoom, LoadFault, Unit, check_workers};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("memory_stress/load.sh");
-const START: &str = concat!(include_str!("memory_stress/start.sh"), include_str!("stress/start.sh"));
+const FIRST: &str = include_str!("memory_stress/first.sh");
 const MEASURE: &str = concat!(include_str!("stress/look.sh"), include_str!("memory_stress/measure.sh"));
 
 /// What always stays free, unless a person says otherwise: so much, or a tenth of all memory where that is more.
@@ -85,7 +84,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl HostFault for MemoryStress {
+impl LoadFault for MemoryStress {
     type Params = Params;
     type Step = Step;
 
@@ -96,54 +95,48 @@ impl HostFault for MemoryStress {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
-    const OUTLIVES_REBOOT: bool = false;
+    const KIND: &'static str = "memory";
 
-    async fn prepare(
-        &self,
-        cx: &PrepareContext,
+    async fn choose(
         target: &ServerTarget,
-        params: Params,
-    ) -> Result<Vec<Step>, FaultError> {
-        let room = stress::room(target).await?;
-        stress::check_workers(params.workers, &room)?;
-        params.engine.require(target)?;
+        given: Params,
+        room: &HostRoom,
+        seconds: u64,
+    ) -> Result<Step, FaultError> {
+        check_workers(given.workers, room)?;
+        given.engine.require(target)?;
         let step = Step {
-            workers: params.workers,
-            bytes_each: bytes_each(&params, &room)?,
-            reserve: reserve(&params, &room)?,
-            engine: params.engine,
-            seconds: stress::seconds(cx, target),
+            workers: given.workers,
+            bytes_each: bytes_each(&given, room)?,
+            reserve: reserve(&given, room)?,
+            engine: given.engine,
+            seconds,
         };
-        check_free(&step, &room)?;
-        Ok(vec![step])
+        check_free(&step, room)?;
+        Ok(step)
     }
 
-    fn facts(&self, _step: &Step) -> HostFacts {
-        stress::facts("memory")
+    fn unit(step: &Step, _id: &str) -> Unit {
+        let words = [u64::from(step.workers), step.bytes_each, step.seconds].map(|number| number.to_string());
+        let unit = match step.engine {
+            Engine::Builtin => Unit::shell(step.seconds, LOAD, words),
+            Engine::StressNg => Unit::program(step.seconds, stress_ng(step)),
+        };
+        // It can never take more than was planned, and none of it goes to swap: then it would not be memory.
+        let spare = if step.engine == Engine::StressNg { 64 << 20 } else { 0 };
+        let first = Script::new(FIRST).set("needed", (step.most() + step.reserve).to_string());
+        unit.with(format!("MemoryMax={}", step.most() + spare))
+            .with("MemorySwapMax=0".to_owned())
+            .after(first)
     }
 
-    fn undo(&self, _step: &Step, id: &str) -> Script {
-        stress::stop(id, [])
+    fn look(step: &Step, id: &str) -> Script {
+        let least = step.bytes() / 100 * SEEN_MIN;
+        Script::new(MEASURE).set("id", id).set("least", least.to_string())
     }
 
-    fn inject(&self, step: &Step, id: &str) -> Script {
-        unit(step).start(START, id, step.seconds).set("needed", (step.most() + step.reserve).to_string())
-    }
-
-    async fn settle(
-        &self,
-        cx: &StepContext,
-        target: &ServerTarget,
-        step: &Step,
-        id: &str,
-        _output: Output,
-    ) -> Result<Effect, FaultError> {
-        let bound = Duration::from_secs(20 + step.bytes() / RATE_MIN);
-        stress::settled(cx, target, &step.look(id), bound).await
-    }
-
-    fn measure(&self, step: &Step, id: &str) -> Option<Script> {
-        Some(step.look(id))
+    fn settled_within(step: &Step) -> Duration {
+        Duration::from_secs(20 + step.bytes() / RATE_MIN)
     }
 }
 
@@ -156,36 +149,26 @@ impl Step {
     fn most(&self) -> u64 {
         self.bytes() + self.bytes() / 100 * OVERHEAD_PERCENT + (u64::from(self.workers) + 4) * OVERHEAD
     }
-
-    fn look(&self, id: &str) -> Script {
-        let least = self.bytes() / 100 * SEEN_MIN;
-        Script::new(MEASURE).set("id", id).set("least", least.to_string())
-    }
 }
 
-fn unit(step: &Step) -> Unit {
-    let unit = match step.engine {
-        Engine::Builtin => {
-            Unit::shell(LOAD, [u64::from(step.workers), step.bytes_each, step.seconds].map(|n| n.to_string()))
-        }
-        // Its `--vm-bytes` is for all workers together.
-        Engine::StressNg => Unit::program([
-            "stress-ng",
-            "--vm",
-            &step.workers.to_string(),
-            "--vm-bytes",
-            &step.bytes().to_string(),
-            "--vm-keep",
-            "--vm-hang",
-            "0",
-            "--vm-populate",
-            "--timeout",
-            &step.seconds.to_string(),
-        ]),
-    };
-    // It can never take more than was planned, and none of it goes to swap: then it would not be memory.
-    let spare = if step.engine == Engine::StressNg { 64 << 20 } else { 0 };
-    unit.with(format!("MemoryMax={}", step.most() + spare)).with("MemorySwapMax=0".to_owned())
+fn stress_ng(step: &Step) -> [String; 11] {
+    // Its `--vm-bytes` is for all workers together.
+    let (workers, bytes, seconds) =
+        (step.workers.to_string(), step.bytes().to_string(), step.seconds.to_string());
+    [
+        "stress-ng",
+        "--vm",
+        &workers,
+        "--vm-bytes",
+        &bytes,
+        "--vm-keep",
+        "--vm-hang",
+        "0",
+        "--vm-populate",
+        "--timeout",
+        &seconds,
+    ]
+    .map(str::to_owned)
 }
 
 fn bytes_each(params: &Params, room: &HostRoom) -> Result<u64, FaultError> {
@@ -261,5 +244,13 @@ mod tests {
         check(Params { memory: Bytes::new(u64::MAX), workers: 3, ..params() }, Err("are available"));
         check(Params { oom_reserve: mib(63), ..params() }, Err("leave 63 MiB of memory free"));
         check(Params { memory: mib(1), percent: Percent::new(1), ..params() }, Err("both"));
+    }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads() {
+        let text =
+            r#"{"workers":1,"bytes_each":16777216,"reserve":268435456,"engine":"builtin","seconds":123}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(step.to_string(), "hold 16 MiB of memory; at least 256 MiB stay free");
     }
 }

@@ -3,20 +3,21 @@
 //! The unit ends by itself a little after the deadline, and its processes with it, also when the first of them is killed. Nothing
 //! needs to be installed: loads are shell text. Nothing is ever found by its name: another load on the host is not ours.
 
+mod load;
+
 use std::time::Duration;
 
-use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Access, Claim, Effect, Failure, FaultError, PrepareContext, StepContext, Target};
+use chaos_core::{Effect, Failure, FaultError, PrepareContext, StepContext, Target};
 use chaos_host::{HostError, Limits, Output, Script};
+pub use load::{InUnit, LoadFault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::host_fault::{HostFacts, effect};
+use crate::host_fault::effect;
 use crate::target::ServerTarget;
 
 /// Starts the unit; see [`Unit::start`].
-pub(super) const START: &str = include_str!("stress/start.sh");
-const STOP: &str = include_str!("stress/stop.sh");
+const START: &str = include_str!("stress/start.sh");
 const FACTS: &str = include_str!("stress/facts.sh");
 
 /// The tools that a load is made of and looked at with.
@@ -53,7 +54,7 @@ impl Engine {
 
 /// What a host can bear.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct HostRoom {
+pub struct HostRoom {
     /// How many CPUs are online.
     pub cpus: u64,
     /// All memory, in bytes.
@@ -63,15 +64,31 @@ pub(super) struct HostRoom {
     /// Whether a limit of CPU time is kept.
     pub limits_cpu: bool,
     /// Open files of the whole host.
-    pub handles: u64,
-    /// The most of them.
-    pub handles_max: u64,
-    /// Limits of processes: how many there are, how many there may be, and the name of the limit.
-    pub tasks: Vec<(u64, u64, String)>,
+    pub handles: Limit,
+    /// Processes, by each limit that they have.
+    pub tasks: Vec<Limit>,
+}
+
+/// How much there is of something that has a limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// How many there are.
+    pub used: u64,
+    /// How many there may be.
+    pub max: u64,
+    /// What the limit is called.
+    pub name: String,
+}
+
+impl Limit {
+    /// Returns how many more there may be.
+    pub fn free(&self) -> u64 {
+        self.max.saturating_sub(self.used)
+    }
 }
 
 /// Sees whether a load can be put on this host, and what it can bear.
-pub(super) async fn room(target: &ServerTarget) -> Result<HostRoom, FaultError> {
+async fn room(target: &ServerTarget) -> Result<HostRoom, FaultError> {
     if let Some(container) = target.container() {
         let what = format!("put a load on the container `{}`", container.name);
         return Err(FaultError::Preflight(
@@ -96,15 +113,18 @@ fn read(output: &Output) -> HostRoom {
     let task = |line: &str| {
         let mut words = line.split(' ');
         let (used, max) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some((used, max, words.next()?.to_owned()))
+        Some(Limit { used, max, name: words.next()?.to_owned() })
     };
     HostRoom {
         cpus: number("cpus"),
         memory: number("memory"),
         memory_free: number("memory_free"),
         limits_cpu: number("cpu_limit") == 1,
-        handles: number("handles"),
-        handles_max: number("handles_max"),
+        handles: Limit {
+            used: number("handles"),
+            max: number("handles_max"),
+            name: "fs.file-max".to_owned(),
+        },
         tasks: output.told("tasks").filter_map(task).collect(),
     }
 }
@@ -124,51 +144,62 @@ pub(super) fn check_workers(workers: u32, room: &HostRoom) -> Result<(), FaultEr
 }
 
 /// Returns after how many seconds the unit ends by itself: behind the deadline, which comes first.
-pub(super) fn seconds(cx: &PrepareContext, target: &ServerTarget) -> u64 {
+fn seconds(cx: &PrepareContext, target: &ServerTarget) -> u64 {
     (cx.hold + 2 * target.margin()).as_secs() + 1
 }
 
 /// A unit to be started.
-pub(super) struct Unit {
+pub struct Unit {
+    /// What is seen to just before.
+    first: Option<Script>,
+    /// After how many seconds it ends by itself.
+    seconds: u64,
     properties: Vec<String>,
     command: Vec<String>,
 }
 
 impl Unit {
     /// A unit that runs shell text of ours with these arguments.
-    pub(super) fn shell(text: &'static str, arguments: impl IntoIterator<Item = String>) -> Self {
+    pub fn shell(seconds: u64, text: &'static str, arguments: impl IntoIterator<Item = String>) -> Self {
         let shell = ["/bin/sh", "-c", text, "load"].map(str::to_owned);
-        Self { properties: Vec::new(), command: shell.into_iter().chain(arguments).collect() }
+        Self::program(seconds, shell.into_iter().chain(arguments))
     }
 
     /// A unit that runs a program.
-    pub(super) fn program<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Self {
-        Self { properties: Vec::new(), command: words.into_iter().map(Into::into).collect() }
+    pub fn program<T: Into<String>>(seconds: u64, words: impl IntoIterator<Item = T>) -> Self {
+        let command = words.into_iter().map(Into::into).collect();
+        Self { first: None, seconds, properties: Vec::new(), command }
     }
 
     /// Sets a property: `MemoryMax=1000000`.
     #[must_use]
-    pub(super) fn with(mut self, property: String) -> Self {
+    pub fn with(mut self, property: String) -> Self {
         self.properties.extend(["-p".to_owned(), property]);
         self
     }
 
-    /// Returns the script that starts it. `text` ends with [`START`].
-    pub(super) fn start(&self, text: &'static str, id: &str, seconds: u64) -> Script {
+    /// Lets it start only when this script succeeds.
+    #[must_use]
+    pub fn after(mut self, first: Script) -> Self {
+        self.first = Some(first);
+        self
+    }
+
+    /// Returns the script that starts it.
+    fn start(&self, id: &str) -> Script {
         // systemd puts values of its own in the place of `$`; two of them are one.
         let command = self.command.iter().map(|word| word.replace('$', "$$"));
         let words = self.properties.iter().cloned().chain(["--".to_owned()]).chain(command);
-        Script::new(text).set("id", id).set("seconds", seconds.to_string()).args(words)
+        let start = Script::new(START).set("id", id).set("seconds", self.seconds.to_string()).args(words);
+        match &self.first {
+            Some(first) => first.clone().then(&start),
+            None => start,
+        }
     }
 }
 
-/// Returns the script that ends the unit, and removes these files should they be there.
-pub(super) fn stop(id: &str, files: impl IntoIterator<Item = String>) -> Script {
-    Script::new(STOP).set("id", id).args(files)
-}
-
 /// Asks until the load is what it should be, at most for `bound`.
-pub(super) async fn settled(
+async fn settled(
     cx: &StepContext,
     target: &ServerTarget,
     look: &Script,
@@ -190,16 +221,6 @@ pub(super) async fn settled(
     }
 }
 
-/// Returns what people and policy must know of a load. Loads of one kind would spoil each other's measure and reserve.
-pub(super) fn facts(kind: &str) -> HostFacts {
-    HostFacts {
-        undo: "end the unit that holds the load".to_owned(),
-        claims: vec![Claim { resource: format!("load {kind}"), access: Access::BlockAll }],
-        names: vec![TargetName::new(NameKind::Process, "load")],
-        ..HostFacts::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,15 +231,16 @@ mod tests {
             tasks=5 100 kernel/pid_max\ntasks=3 max pids.max\n";
         let room = read(&Output { status: 0, stdout: stdout.to_vec(), stderr: String::new() });
         assert_eq!((room.cpus, room.memory, room.memory_free, room.limits_cpu), (2, 100, 50, true));
-        assert_eq!(room.tasks, [(5, 100, "kernel/pid_max".to_owned())]);
+        let tasks = Limit { used: 5, max: 100, name: "kernel/pid_max".to_owned() };
+        assert_eq!((room.handles.free(), &room.tasks), (83, &vec![tasks]));
         assert!(check_workers(32, &room).is_ok() && check_workers(33, &room).is_err());
         assert!(check_workers(0, &room).is_err());
     }
 
     #[test]
     fn systemd_gets_every_word_as_it_is_meant() {
-        let unit = Unit::shell("echo \"$1\"", ["/a ${HOME}/$$ %n; $(id)".to_owned()]);
-        let body = unit.with("CPUQuota=50%".to_owned()).start("true", "chaos_1", 7).body();
+        let unit = Unit::shell(7, "echo \"$1\"", ["/a ${HOME}/$$ %n; $(id)".to_owned()]);
+        let body = unit.with("CPUQuota=50%".to_owned()).start("chaos_1").body();
         assert!(
             body.contains("set -- '-p' 'CPUQuota=50%' '--' '/bin/sh' '-c' 'echo \"$$1\"' 'load'"),
             "{body}"
