@@ -178,6 +178,12 @@ fn sentence(outcome: &RecoverOutcome, engine: &Engine) -> String {
     if outcome.steps.is_empty() && outcome.exit == ExitCode::Done {
         return format!("Run {run}: no step is known to have left anything.\n");
     }
+    if outcome.steps.is_empty() {
+        return format!(
+            "Run {run}: its journal is damaged, and nobody can tell what it did. Look for `chaos_*` on the targets that it may have \
+             had; then `chaos recover {run} --accept-conflicts` gives it up.\n"
+        );
+    }
     let count = |state: StepState| outcome.steps.iter().filter(|(_, ended)| *ended == state).count();
     let mut text =
         format!("Run {run}: {} of {} steps undone", count(StepState::Reverted), outcome.steps.len());

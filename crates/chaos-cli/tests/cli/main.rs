@@ -7,5 +7,6 @@ mod demo;
 mod errors;
 mod files;
 mod help;
+mod journals;
 mod runs;
 mod user;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use chaos_core::record::Undoer;
 use serde::{Deserialize, Serialize};
 
+use super::file::{self, open_to_read};
+
 /// Who holds a lock. Process ids are recycled, so the start time and the boot belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -145,7 +147,7 @@ impl RunLock {
 /// # Errors
 /// When the file cannot be read.
 pub fn holder(path: &Path) -> io::Result<Option<Owner>> {
-    let file = match File::open(path) {
+    let file = match open_to_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -177,7 +179,8 @@ pub fn sweep(path: &Path) {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let mut options = OpenOptions::new();
+    file::open(path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
 }
 
 fn is_still_at(file: &File, path: &Path) -> bool {
@@ -189,7 +192,7 @@ fn is_still_at(file: &File, path: &Path) -> bool {
 
 fn read_owner(path: &Path) -> io::Result<Option<Owner>> {
     let mut text = Vec::new();
-    match File::open(path) {
+    match open_to_read(path) {
         Ok(file) => file.take(4096).read_to_end(&mut text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

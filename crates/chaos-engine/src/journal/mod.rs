@@ -3,6 +3,7 @@
 //! [`format`] is how a record becomes a line, [`writer`] makes it durable, [`reader`] copes with what a dead process left,
 //! [`lock`] says who may write. The format is documented for other programs in `docs/journal.md`.
 
+mod file;
 pub mod format;
 pub mod lock;
 pub mod reader;

@@ -1,14 +1,22 @@
 //! Reads a journal that a dead process may have left behind in any condition.
 
-use std::io;
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use chaos_core::Record;
+use chaos_core::{ExitCode, Record, RecordBody};
 
+use super::file::open_to_read;
 use super::format::{LineError, decode};
 
 /// The most that is read of a journal, in bytes. A run writes a few kilobytes a step.
 const SIZE_MAX: u64 = 256 * 1024 * 1024;
+
+/// The unit in which file systems tell what a file takes of them, in bytes.
+const BLOCK: u64 = 512;
+/// Space behind the last record that no rounding explains. A run keeps twice as much at least.
+const RESERVE_SEEN: u64 = 64 * 1024;
 
 /// What could be read of a journal.
 #[derive(Debug, Default)]
@@ -39,14 +47,18 @@ pub struct Damage {
 /// # Errors
 /// When the file cannot be read at all.
 pub fn read(path: &Path) -> io::Result<JournalContents> {
-    let size = std::fs::metadata(path)?.len();
-    if size > SIZE_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("{size} bytes are no journal of ours"),
-        ));
+    let file = open_to_read(path)?;
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SIZE_MAX {
+        let why = format!("more than {SIZE_MAX} bytes are no journal of ours");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    Ok(parse(&std::fs::read(path)?))
+    let mut contents = parse(&bytes);
+    contents.take_end(path, &metadata);
+    Ok(contents)
 }
 
 /// Reads a journal from memory; see [`read`].
@@ -68,6 +80,21 @@ impl JournalContents {
     /// Returns whether every record ever acknowledged is here.
     pub fn is_intact(&self) -> bool {
         self.damage.is_empty()
+    }
+
+    /// Notices that the end of the file was cut off. A run keeps space behind its last record from before the first one until it
+    /// is over, and a file that was made shorter has lost that. Only where no intent is left does it matter: an intent that
+    /// can be read is undone anyway, and so a journal that was copied, which has no such space either, is none that was cut.
+    fn take_end(&mut self, path: &Path, file: &Metadata) {
+        let kept = (file.blocks() * BLOCK).saturating_sub(file.len());
+        if kept >= RESERVE_SEEN || self.records.iter().any(|record| tells_enough(&record.body)) {
+            return;
+        }
+        let line = self.records.len() as u64 + 1;
+        let path = path.display();
+        let why =
+            format!("`{path}` ends too early: it was emptied or cut, or copied before the first step began");
+        self.damage.push(Damage { line, why });
     }
 
     fn take_line(&mut self, line: u64, text: &[u8]) {
@@ -93,6 +120,15 @@ impl JournalContents {
                 self.next_seq += 1;
             }
         }
+    }
+}
+
+/// Returns whether a journal with this record may end at any place: a step has begun, or the run is over.
+fn tells_enough(body: &RecordBody) -> bool {
+    match body {
+        RecordBody::Intended { .. } => true,
+        RecordBody::Closed { exit, .. } => *exit != ExitCode::LeftBehind,
+        _ => false,
     }
 }
 

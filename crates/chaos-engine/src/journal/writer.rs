@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::format::encode;
 use super::reader::{JournalContents, read};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, file};
 
 /// How many records share one commit at most. What one commit holds is what a torn one can lose, unacknowledged.
 const BATCH_MAX: usize = 256;
@@ -46,7 +46,7 @@ impl FileJournal {
     pub fn create(path: &Path, reserve: u64, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let tail = Tail { file, path: path.to_owned(), len: 0, next_seq: 1 };
+        let tail = Tail { file, path: path.to_owned(), len: 0, next_seq: 1, is_over: false };
         let prepared = tail.reserve(reserve).and_then(|()| sync_directory(path));
         if let Err(source) = prepared {
             // Nothing was done yet, so an empty journal would only be litter.
@@ -63,10 +63,16 @@ impl FileJournal {
     pub fn reopen(path: &Path, clock: Arc<dyn Clock>) -> Result<(Self, JournalContents), JournalError> {
         let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
         let contents = read(path).map_err(failed)?;
-        let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        let file = file::open(path, OpenOptions::new().write(true)).map_err(failed)?;
+        let is_over = contents.records.last().is_some_and(|record| is_end(&record.body));
         // A torn tail is written over and not cut: cutting would give the reserved space behind it back.
-        let tail =
-            Tail { file, path: path.to_owned(), len: contents.intact_len, next_seq: contents.next_seq };
+        let tail = Tail {
+            file,
+            path: path.to_owned(),
+            len: contents.intact_len,
+            next_seq: contents.next_seq,
+            is_over,
+        };
         Ok((Self::start(tail, clock), contents))
     }
 
@@ -137,6 +143,8 @@ struct Tail {
     path: PathBuf,
     len: u64,
     next_seq: u64,
+    /// Whether the last record says that nothing more comes.
+    is_over: bool,
 }
 
 impl Tail {
@@ -166,6 +174,7 @@ impl Tail {
         self.write(&text, || pass("torn")).map_err(|source| self.failed(source))?;
         self.len += text.len() as u64;
         self.next_seq += records.len() as u64;
+        self.is_over = records.last().is_some_and(|record| is_end(&record.body));
         pass("after");
         Ok(())
     }
@@ -193,8 +202,12 @@ impl Tail {
         }
     }
 
-    /// Gives reserved blocks back at the end.
+    /// Gives reserved blocks back at the end. As long as the run is not over they stay: that they are there tells a journal that
+    /// ends early because its run died from one that was cut.
     fn trim(&self) {
+        if !self.is_over {
+            return;
+        }
         if let Err(error) = self.file.set_len(self.len) {
             tracing::warn!(%error, path = %self.path.display(), "Reserved space could not be given back.");
         }
@@ -203,6 +216,10 @@ impl Tail {
     fn failed(&self, source: io::Error) -> JournalError {
         JournalError::Write { path: self.path.clone(), source: Arc::new(source) }
     }
+}
+
+fn is_end(body: &RecordBody) -> bool {
+    matches!(body, RecordBody::Closed { .. })
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -268,7 +285,7 @@ mod tests {
     async fn records_that_wait_together_are_all_kept_in_order_and_each_is_answered() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.journal");
-        let journal = FileJournal::create(&path, 64 * 1024, Arc::new(SystemClock)).unwrap();
+        let journal = FileJournal::create(&path, 1 << 20, Arc::new(SystemClock)).unwrap();
         let steps = 1..=3 * BATCH_MAX as u32;
         // Sent before anybody waits, so that they share commits.
         let sent: Vec<_> = steps.clone().map(|step| journal.append(armed(step))).collect();
@@ -279,6 +296,19 @@ mod tests {
         assert!(contents.is_intact(), "{:?}", contents.damage);
         let kept: Vec<_> = contents.records.into_iter().map(|record| record.body).collect();
         assert_eq!(kept, steps.map(armed).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_died_before_its_first_record_left_no_journal_that_was_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        FileJournal::create(&path, 128 * 1024, Arc::new(SystemClock)).unwrap().close().await;
+        assert!(read(&path).unwrap().is_intact());
+        // Whoever recovers it finds nothing to do, and keeps the proof.
+        FileJournal::reopen(&path, Arc::new(SystemClock)).unwrap().0.close().await;
+        assert!(read(&path).unwrap().is_intact());
+        File::options().write(true).truncate(true).open(&path).unwrap();
+        assert!(!read(&path).unwrap().is_intact());
     }
 
     #[tokio::test]
