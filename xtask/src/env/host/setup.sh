@@ -77,6 +77,11 @@ setcap cap_net_raw=ep /srv/app/capable
 
 # --- services, one of each kind that is easy to restore wrongly
 unit() { cat > "/etc/systemd/system/$1"; }
+# A service that does nothing until it is stopped. In: name, description, and what else [Unit] and [Service] say
+sleeper() {
+    printf '[Unit]\nDescription=%s\n%b[Service]\nExecStart=/bin/sleep infinity\n%b[Install]\nWantedBy=multi-user.target\n' \
+        "$2" "${3-}" "${4-}" | unit "$1.service"
+}
 unit postgresql.service << 'END'
 [Unit]
 Description=A listener where PostgreSQL would be
@@ -100,61 +105,12 @@ Requires=app-socket.socket
 [Service]
 ExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:80
 END
-unit app-restarting.service << 'END'
-[Unit]
-Description=Comes back whatever ends it
-[Service]
-ExecStart=/bin/sleep infinity
-Restart=always
-RestartSec=1
-[Install]
-WantedBy=multi-user.target
-END
-unit app-base.service << 'END'
-[Unit]
-Description=Others depend on it
-Wants=app-unlisted.service
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-END
-unit app-needs.service << 'END'
-[Unit]
-Description=Stops with app-base, is not started with it
-Requires=app-base.service
-After=app-base.service
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-END
-unit app-part.service << 'END'
-[Unit]
-Description=Stops and restarts with app-base
-PartOf=app-base.service
-After=app-base.service
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-END
-unit app-unlisted.service << 'END'
-[Unit]
-Description=Runs although it is disabled
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-END
-unit app-idle.service << 'END'
-[Unit]
-Description=Enabled nowhere and not running
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-END
+sleeper app-restarting 'Comes back whatever ends it' '' 'Restart=always\nRestartSec=1\n'
+sleeper app-base 'Others depend on it' 'Wants=app-unlisted.service\n'
+sleeper app-needs 'Stops with app-base, is not started with it' 'Requires=app-base.service\nAfter=app-base.service\n'
+sleeper app-part 'Stops and restarts with app-base' 'PartOf=app-base.service\nAfter=app-base.service\n'
+sleeper app-unlisted 'Runs although it is disabled'
+sleeper app-idle 'Enabled nowhere and not running'
 unit app-slow-stop.service << 'END'
 [Unit]
 Description=Takes three seconds to stop
