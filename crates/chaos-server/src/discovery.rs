@@ -9,8 +9,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use chaos_core::target::{DiscoverFilter, Inventory};
-use chaos_core::{Failure, FaultError, ResourceFilter};
-use globset::{GlobSet, GlobSetBuilder};
+use chaos_core::{FaultError, ResourceFilter};
 use serde_json::json;
 
 pub use facts::{TOOLS, facts};
@@ -18,8 +17,7 @@ use mounts::Mount;
 use services::{Unit, Units};
 use survey::Survey;
 
-use crate::config::Discovery;
-use crate::never;
+use crate::left_alone::{LeftAlone, Why};
 use crate::target::ServerTarget;
 
 /// What was found on a host, after the filter.
@@ -85,29 +83,16 @@ fn part<T>(
 
 /// Returns why services are never touched, by their names.
 fn left_alone(target: &ServerTarget, units: Option<&Units>) -> Result<BTreeMap<String, String>, FaultError> {
-    let excluded = excluded(target.discovery())?;
-    let own = &target.facts().own_units;
+    let left_alone = LeftAlone::new(target)?;
     let why = |unit: &Unit| {
-        let never = unit.names.iter().find_map(|name| never::reason_here(name, own)).map(str::to_owned);
-        let names = unit.names.iter().flat_map(|name| [name.as_str(), name.trim_end_matches(".service")]);
-        let is_excluded = names.into_iter().any(|name| excluded.is_match(name));
-        let why = never.or_else(|| is_excluded.then(|| "`exclude_services` names it".to_owned()));
-        Some((unit.id.clone(), why?))
+        let why = match left_alone.why(unit)? {
+            Why::Never(reason) => reason.to_owned(),
+            Why::Excluded(_) => "`exclude_services` names it".to_owned(),
+        };
+        Some((unit.id.clone(), why))
     };
     let services = units.into_iter().flat_map(Units::iter).filter(|unit| unit.kind() == "service");
     Ok(services.filter_map(why).collect())
-}
-
-fn excluded(discovery: &Discovery) -> Result<GlobSet, FaultError> {
-    let mut set = GlobSetBuilder::new();
-    let invalid = |pattern: &str, error: globset::Error| {
-        let what = format!("read `{pattern}` of `exclude_services`");
-        FaultError::Params(Failure::new(what).source(error))
-    };
-    for pattern in &discovery.exclude_services {
-        set.add(globset::Glob::new(pattern).map_err(|error| invalid(pattern, error))?);
-    }
-    set.build().map_err(|error| invalid("the patterns", error))
 }
 
 /// Leaves out what the experiment may not touch. Users, modules and the host itself are no resources.

@@ -9,6 +9,7 @@ mod connector;
 pub mod discovery;
 pub mod faults;
 mod host_fault;
+mod left_alone;
 pub mod never;
 mod on_host;
 mod target;

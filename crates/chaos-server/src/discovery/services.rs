@@ -96,6 +96,12 @@ impl Unit {
         self.id.rsplit_once('.').map_or("", |(_, kind)| kind)
     }
 
+    /// Returns all its names, each with and without its kind.
+    pub fn all_names(&self) -> impl Iterator<Item = &str> {
+        let without_kind = |name| str::rsplit_once(name, '.').map_or(name, |(name, _)| name);
+        self.names.iter().flat_map(move |name| [name.as_str(), without_kind(name)])
+    }
+
     /// Returns whether it is active, or just about to be.
     pub fn is_active(&self) -> bool {
         matches!(self.active_state.as_str(), "active" | "reloading" | "activating")

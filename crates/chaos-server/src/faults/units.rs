@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use chaos_core::context::ResourceFilter;
 use chaos_core::{Failure, FaultError};
-use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
 use crate::discovery::services::{Unit, Units};
-use crate::never;
+use crate::left_alone::{LeftAlone, Why};
 use crate::target::ServerTarget;
 
 const NOT_MATCHED: &str = "is not matched by any of `resource_filters`";
@@ -46,8 +45,7 @@ impl Back {
 /// Says which units of a host may be touched.
 pub(super) struct Guard<'a> {
     units: &'a Units,
-    own: &'a [String],
-    excluded: Vec<GlobMatcher>,
+    left_alone: LeftAlone<'a>,
     filter: &'a ResourceFilter,
 }
 
@@ -58,15 +56,13 @@ impl<'a> Guard<'a> {
         units: &'a Units,
         filter: &'a ResourceFilter,
     ) -> Result<Self, FaultError> {
-        let patterns = target.discovery().exclude_services.iter();
-        let excluded = patterns.map(|pattern| glob(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { units, own: &target.facts().own_units, excluded, filter })
+        Ok(Self { units, left_alone: LeftAlone::new(target)?, filter })
     }
 
     /// Returns why a unit must be left alone, in words that complete "`nginx.service` …".
     pub(super) fn refusal(&self, unit: &Unit) -> Option<String> {
         let why = self.exclusion(unit);
-        let is_filtered = || !names(unit).any(|name| self.filter.allows(name));
+        let is_filtered = || !unit.all_names().any(|name| self.filter.allows(name));
         why.or_else(|| is_filtered().then(|| NOT_MATCHED.to_owned()))
     }
 
@@ -81,11 +77,10 @@ impl<'a> Guard<'a> {
     }
 
     fn exclusion(&self, unit: &Unit) -> Option<String> {
-        if let Some(why) = unit.names.iter().find_map(|name| never::reason_here(name, self.own)) {
-            return Some(format!("is never touched: {why}"));
-        }
-        let pattern = self.excluded.iter().find(|glob| names(unit).any(|name| glob.is_match(name)))?;
-        Some(format!("is excluded by `{}` of `exclude_services`", pattern.glob()))
+        Some(match self.left_alone.why(unit)? {
+            Why::Never(reason) => format!("is never touched: {reason}"),
+            Why::Excluded(pattern) => format!("is excluded by `{pattern}` of `exclude_services`"),
+        })
     }
 
     /// Returns why a unit that runs cannot be stopped and started again as it was.
@@ -137,7 +132,7 @@ impl<'a> Guard<'a> {
 impl<'a> Guard<'a> {
     /// A guard that lets everything through but what is never touched.
     pub(super) fn for_tests(units: &'a Units) -> Self {
-        Self { units, own: &[], excluded: Vec::new(), filter: Box::leak(Box::default()) }
+        Self { units, left_alone: LeftAlone::default(), filter: Box::leak(Box::default()) }
     }
 }
 
@@ -154,21 +149,4 @@ pub(super) fn require_host(target: &ServerTarget) -> Result<(), FaultError> {
 /// Refuses one unit.
 pub(super) fn refused(verb: &str, unit: &str, why: &str) -> FaultError {
     FaultError::Preflight(Failure::new(format!("{verb} `{unit}`: it {why}")))
-}
-
-/// Returns all names of a unit, with and without its kind.
-fn names(unit: &Unit) -> impl Iterator<Item = &str> {
-    unit.names.iter().flat_map(|name| [name.as_str(), without_kind(name)])
-}
-
-/// Returns the name of a unit without its kind.
-fn without_kind(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(name, _)| name)
-}
-
-fn glob(pattern: &str) -> Result<GlobMatcher, FaultError> {
-    let glob = Glob::new(pattern).map_err(|error| {
-        FaultError::Params(Failure::new(format!("read `{pattern}` of `exclude_services`")).source(error))
-    })?;
-    Ok(glob.compile_matcher())
 }
