@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chaos_core::{Failure, FaultError};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::SimpleQueryRow;
 
 use super::session::PgSession;
 
@@ -83,31 +84,30 @@ impl Fence {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn holders(&self, session: &PgSession) -> Result<Vec<i32>, FaultError> {
-        let rows =
-            session.simple("find who holds a fence", &format!("SELECT l.pid {}", self.locks())).await?;
-        Ok(rows.iter().filter_map(|row| row.get(0)?.parse().ok()).collect())
+        let sql = format!("SELECT l.pid FROM pg_locks l WHERE {}", self.held());
+        Ok(pids(&session.simple("find who holds a fence", &sql).await?))
     }
 
-    /// Ends the sessions that hold the fence. They are ours: nobody else knows the keys. One statement looks and ends,
-    /// so that a pid that was given to somebody else meanwhile is never met.
+    /// Ends the sessions that hold the fence. They are ours: nobody else knows the keys.
     async fn end_holders(&self, session: &PgSession) -> Result<(), FaultError> {
-        let sql = format!("SELECT l.pid, pg_terminate_backend(l.pid) {}", self.locks());
-        let ended = session.simple("end the session of an unfinished step", &sql).await?;
-        for row in ended {
-            tracing::warn!(
-                pid = row.get(0),
-                "Ended the session of an unfinished step that still held its fence."
-            );
+        for pid in terminate(session, "end the session of an unfinished step", &self.held()).await? {
+            tracing::warn!(pid, "Ended the session of an unfinished step that still held its fence.");
         }
         Ok(())
     }
 
-    fn locks(&self) -> String {
+    /// Returns the condition for the rows of `pg_locks l` by which other sessions hold the fence.
+    fn held(&self) -> String {
+        format!("l.granted AND {}", self.locks())
+    }
+
+    /// Returns the condition for the rows of `pg_locks l` by which other sessions hold the fence or wait for it.
+    pub(super) fn locks(&self) -> String {
         // The catalogue shows the keys as unsigned numbers.
         let (first, second) = (self.keys.0.cast_unsigned(), self.keys.1.cast_unsigned());
         format!(
-            "FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
-             AND l.classid = '{first}'::oid AND l.objid = '{second}'::oid AND l.pid <> pg_backend_pid() \
+            "l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid = '{first}'::oid AND l.objid = '{second}'::oid \
+             AND l.pid <> pg_backend_pid() \
              AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
         )
     }
@@ -120,6 +120,18 @@ impl Fence {
         let what = format!("take the fence of a step, which the server processes {holders:?} hold");
         FaultError::Busy(Failure::new(what).hint("the inject still runs; it will be tried again"))
     }
+}
+
+/// Asks the sessions with these rows of `pg_locks l` to end, and returns their processes. One statement looks and asks, so that
+/// a pid that was given to somebody else meanwhile is never met.
+pub(super) async fn terminate(session: &PgSession, what: &str, locks: &str) -> Result<Vec<i32>, FaultError> {
+    let sql = format!("SELECT l.pid, pg_terminate_backend(l.pid) FROM pg_locks l WHERE {locks}");
+    Ok(pids(&session.simple(what, &sql).await?))
+}
+
+/// Reads the process in the first column of each row.
+fn pids(rows: &[SimpleQueryRow]) -> Vec<i32> {
+    rows.iter().filter_map(|row| row.get(0)?.parse().ok()).collect()
 }
 
 /// Makes a number of a name and a seed, the same one in every version.
