@@ -72,6 +72,9 @@ pub enum Rope {
     None,
 }
 
+/// The resource that stands for the whole system, its parts included: a reboot of a host ends what is done to its containers too.
+pub const WHOLE_SYSTEM: &str = "host";
+
 /// What one step does to one resource, so that review sees which steps would block each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {

@@ -42,6 +42,18 @@ pub struct TargetIdentity {
     pub names: Vec<TargetName>,
 }
 
+impl TargetIdentity {
+    /// Returns what stands for the whole system that this one is a part of: a container says the fingerprint of its host before
+    /// the last `/` of its own.
+    pub fn whole(&self) -> &str {
+        let is_container = self.names.iter().any(|name| name.kind == NameKind::Container);
+        match self.fingerprint.rsplit_once('/') {
+            Some((host, _)) if is_container => host,
+            Some(_) | None => &self.fingerprint,
+        }
+    }
+}
+
 /// One name of something, and what it names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TargetName {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chaos_core::crash::crash_point;
-use chaos_core::fault::{ALREADY_UNDONE, Conflict};
+use chaos_core::fault::{ALREADY_UNDONE, Conflict, WHOLE_SYSTEM};
 use chaos_core::{
     Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome,
     Reverted, StepContext, StepFacts,
@@ -167,7 +167,7 @@ impl<F: HostFault> Fault for OnHost<F> {
             RopeKind::Detached => !step.rope.lasting,
         };
         // A reboot, which claims the whole host, would end every other fault on it.
-        let host = Claim { resource: "host".to_owned(), access: Access::Read };
+        let host = Claim { resource: WHOLE_SYSTEM.to_owned(), access: Access::Read };
         let claims = facts.claims.into_iter().chain([host]).collect();
         StepFacts {
             undo: facts.undo,

@@ -10,7 +10,7 @@ use crate::document::{Content, Entry, Node, Problem, Span, suggest};
 use crate::erased::Catalog;
 
 /// Kinds of target that other versions of this file know.
-const KNOWN_ELSEWHERE: [&str; 2] = ["kubernetes", "server"];
+const KNOWN_ELSEWHERE: [&str; 1] = ["kubernetes"];
 
 /// Short words for kinds of target.
 const SHORT: [(&str, &str); 3] = [("db", "database"), ("k8s", "kubernetes"), ("srv", "server")];

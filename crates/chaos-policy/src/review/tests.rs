@@ -340,14 +340,6 @@ fn a_host_counts_once_however_many_steps_it_has() {
 }
 
 #[test]
-fn two_named_targets_that_are_one_system_still_block_each_other() {
-    let mut plan = on_hosts(2);
-    plan.experiments[0].targets[1].identity.fingerprint = "host/0".to_owned();
-    let refusals = review(plan, &Limits::default()).unwrap_err();
-    assert_eq!(refusals.iter().map(|refusal| refusal.rule).collect::<Vec<_>>(), [Rule::Blocking; 2]);
-}
-
-#[test]
 fn a_host_in_a_protected_network_is_refused() {
     check_review(
         naming(NameKind::Host, "10.1.2.3"),
@@ -371,3 +363,5 @@ fn a_deadline_that_a_reboot_takes_away_is_refused_where_more_is_required() {
           change: `require_rope` in the policy file `policy.yaml`"#]],
     );
 }
+
+mod systems;

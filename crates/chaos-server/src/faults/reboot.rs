@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chaos_core::experiment::parse_hold;
-use chaos_core::fault::{Conflict, NoSession};
+use chaos_core::fault::{Conflict, NoSession, WHOLE_SYSTEM};
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{
     Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, Reversibility,
@@ -110,7 +110,7 @@ impl Fault for Reboot {
                 step.back.len()
             ),
             rope: Rope::EndsByItself,
-            claims: vec![Claim { resource: "host".to_owned(), access: Access::BlockAll }],
+            claims: vec![Claim { resource: WHOLE_SYSTEM.to_owned(), access: Access::BlockAll }],
             quantity: Quantity { hosts: 1, ..Quantity::default() },
             names: services.map(|back| TargetName::new(NameKind::Service, back.unit.clone())).collect(),
         }
