@@ -79,7 +79,11 @@ impl fmt::Display for Step {
             Direction::Both => format!("from and to {whom}"),
         };
         let what = format!("{verb} packets to {protocol}ports {} {way}", network::list(&cut.ports));
-        write!(f, "{}", self.firewall.place.of(&what))
+        write!(f, "{}", self.firewall.place.of(&what))?;
+        match &self.firewall.exempt.way {
+            Some(way) if cut.ports.contains(&way.port) => write!(f, "; SSH from {} stays", way.address),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
