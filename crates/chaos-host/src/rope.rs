@@ -162,8 +162,11 @@ impl Rope {
     /// # Errors
     /// When the effect is still there; the deadline stays.
     pub async fn pull(&self, host: &Host) -> Result<Answer, HostError> {
-        let script = self.script(PULL).set("undo_text", self.undo_text()).set("in_unit", flag(self.in_unit));
-        let output = host.must("undo", &script, Limits::time(PULL_MAX)).await?;
+        let pull = |text: &str| self.script(PULL).set("in_unit", flag(self.in_unit)).set("undo_text", text);
+        let mut output = host.must("undo", &pull(""), Limits::time(PULL_MAX)).await?;
+        if output.told("absent").next().is_some() {
+            output = host.must("undo", &pull(&self.undo_text()), Limits::time(PULL_MAX)).await?;
+        }
         Ok(Answer::read(&output))
     }
 

@@ -7,13 +7,19 @@ if [ -e "$rope_dir/done" ]; then
         sh "$rope_dir/undo.sh" anew || fail 75 "the undo on the host did not succeed"
     fi
 fi
-if [ -e "$rope_dir/undo.sh" ]; then
-    # The power was cut while it was written. A part of it does nothing, and nothing was done either.
-    case $(tail -n 1 "$rope_dir/undo.sh") in 'chaos_undo_main '*) ;; *) rm -f "$rope_dir/undo.sh" ;; esac
-else
-    mkdir -p "$rope_dir" && : >"$rope_dir/again" || fail 69 "the undo cannot be written to $rope_dir"
-fi
-if [ ! -e "$rope_dir/undo.sh" ]; then
+whole() {
+    [ -e "$rope_dir/undo.sh" ] || return 1
+    case $(tail -n 1 "$rope_dir/undo.sh") in 'chaos_undo_main '*) ;; *) return 1 ;; esac
+}
+if ! whole; then
+    # Most find theirs there, and some are long: it is only sent where it must be written.
+    [ -n "$undo_text" ] || { tell absent 1; exit 0; }
+    if [ -e "$rope_dir/undo.sh" ]; then
+        # The power was cut while it was written. A part of it does nothing, and nothing was done either.
+        rm -f "$rope_dir/undo.sh"
+    else
+        mkdir -p "$rope_dir" && : >"$rope_dir/again" || fail 69 "the undo cannot be written to $rope_dir"
+    fi
     # Never armed, removed by somebody, or gone with a reboot. It is written again: it undoes what may be there, and what
     # is written keeps a late arming out.
     printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh" \

@@ -13,6 +13,7 @@ mod resolve;
 mod trouble;
 mod user_config;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,12 @@ const CHANNELS_MAX: usize = 4;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a server gets to forget a channel that was closed.
 const CLEAN_UP: Duration = Duration::from_millis(50);
+
+/// Returns the variables of the environment that the user's SSH configuration names for a machine, with their values: another
+/// process that connects there needs them. Reads files.
+pub fn variables(config: &SshConfig) -> BTreeMap<String, String> {
+    resolve::route(config).map(|route| route.variables).unwrap_or_default()
+}
 
 /// A machine over SSH. Cheap to clone; the connection is closed with the last clone.
 #[derive(Clone)]

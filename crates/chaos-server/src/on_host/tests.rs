@@ -55,6 +55,24 @@ async fn a_deadline_that_was_moved_in_time_is_no_trouble() {
     rope.remove(&host).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_long_hold_lasts_as_long_as_its_heartbeats_and_no_longer() {
+    let (rope, host, scratch) = rope();
+    let after = Duration::from_secs(6);
+    rope.arm(&host, after).await.unwrap();
+    let pulse = Arc::new(Mutex::new(Pulse { moved: Instant::now(), after, lost: None }));
+    keep_up(rope.clone(), host.clone(), Arc::clone(&pulse), Instant::now() + after * 2).await;
+    assert_eq!(lost(&pulse), None);
+    let done = scratch.path().join("rope/done");
+    assert!(!done.exists(), "the deadline has come beside living heartbeats");
+    let dead = Instant::now();
+    while !done.exists() {
+        assert!(dead.elapsed() < after * 3, "without heartbeats the deadline comes");
+        tokio::time::sleep(SOON / 20).await;
+    }
+    rope.remove(&host).await.unwrap();
+}
+
 #[test]
 fn who_had_undone_it_is_said_as_it_was() {
     let story = |by: &str, rebooted| {

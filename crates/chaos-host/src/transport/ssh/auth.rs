@@ -36,7 +36,7 @@ pub(crate) async fn log_in(
     hop: &Hop,
     seen: &Mutex<Seen>,
 ) -> Result<(), HostError> {
-    let mut login = Login { handle, hop, seen, offered: MethodSet::empty(), tried: Vec::new() };
+    let mut login = Login { handle, hop, seen, offered: MethodSet::empty(), tried: hop.left_out.clone() };
     let asked = login.handle.authenticate_none(&hop.user).await;
     if login.heard(asked, None)? {
         return Ok(());

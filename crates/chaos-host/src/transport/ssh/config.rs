@@ -1,5 +1,6 @@
 //! What a caller says of a connection.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct SshConfig {
     pub known_hosts: Vec<PathBuf>,
     /// Where the user's SSH configuration is.
     pub user_config: UserConfig,
+    /// Variables for the user's configuration, beside those of this process: those of the process that connected first.
+    pub variables: BTreeMap<String, String>,
     /// The longest that connecting and logging in may take, for each host on the way; 5 s if nobody says otherwise.
     pub connect_timeout: Option<Duration>,
 }
@@ -40,6 +43,7 @@ impl SshConfig {
             host_key: None,
             known_hosts: Vec::new(),
             user_config: UserConfig::default(),
+            variables: BTreeMap::new(),
             connect_timeout: None,
         }
     }

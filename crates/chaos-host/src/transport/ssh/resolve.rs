@@ -3,7 +3,9 @@
 mod hop;
 mod jump;
 mod tokens;
+mod variables;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +17,15 @@ use russh::keys::ssh_key::public::KeyData;
 use super::config::{Auth, HostKey, SshConfig};
 use super::user_config::Files;
 use crate::error::HostError;
+use variables::Variables;
 
 /// The way to a machine: every host on it, the machine itself last.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) hops: Vec<Hop>,
     pub(crate) notes: Vec<String>,
+    /// The variables of the environment that the user's SSH configuration names for it.
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 impl Route {
@@ -40,6 +45,8 @@ pub(crate) struct Hop {
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) identities: Vec<Identity>,
+    /// What to log in with that cannot be had here, and why.
+    pub(crate) left_out: Vec<String>,
     pub(crate) host_key: HostKey,
     /// The name it has in the files of known hosts, and the port that belongs to it there.
     pub(crate) known_as: (String, u16),
@@ -95,8 +102,9 @@ pub(crate) fn route(config: &SshConfig) -> Result<Route, HostError> {
     }
     let files = Files::read(&config.user_config)?;
     let mut notes = Vec::new();
+    let variables = Variables::new(&config.variables);
     let found = files.find(&config.host, config.username.as_deref())?;
-    let mut hops = jump::hops(&files, &found, &config.host, 0, &mut notes)?;
-    hops.push(hop::build(config, found, &mut notes)?);
-    Ok(Route { hops, notes })
+    let mut hops = jump::hops(&files, &found, &config.host, 0, &variables, &mut notes)?;
+    hops.push(hop::build(config, found, &variables, &mut notes)?);
+    Ok(Route { hops, notes, variables: variables.used() })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chaos_core::Failure;
 
 use super::tokens::Tokens;
+use super::variables::Variables;
 use super::{Hop, Identity};
 use crate::error::HostError;
 use crate::transport::ssh::config::{Auth, HostKey, SshConfig};
@@ -23,11 +24,16 @@ const USUAL_KEYS: &[&str] = &["id_ed25519", "id_ecdsa", "id_rsa"];
 const SYSTEM_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
 
 /// Puts a host together. What `config` says wins over what was `found`.
-pub(super) fn build(config: &SshConfig, found: Found, notes: &mut Vec<String>) -> Result<Hop, HostError> {
+pub(super) fn build(
+    config: &SshConfig,
+    found: Found,
+    variables: &Variables<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Hop, HostError> {
     notes.extend(found.notes.iter().cloned());
     let asked = config.host.trim_start_matches('[').trim_end_matches(']');
     let host = match found.one("hostname") {
-        Some(name) => Tokens::of_host(asked).fill(name)?,
+        Some(name) => Tokens::of_host(asked, variables).fill(name)?,
         None => asked.to_owned(),
     };
     let user = config.username.clone().or_else(|| found.one("user").map(str::to_owned)).or_else(home::user);
@@ -39,9 +45,15 @@ pub(super) fn build(config: &SshConfig, found: Found, notes: &mut Vec<String>) -
         (None, Some(text)) => text.parse().map_err(|_| bad(&found, "port", text))?,
         (None, None) => 22,
     };
-    let tokens = Tokens::new(asked, &host, port, &user);
+    let tokens = Tokens::new(asked, &host, port, &user, variables);
+    let no_agent =
+        agent_variable(&found).filter(|name| config.auth.is_empty() && variables.get(name).is_none());
     Ok(Hop {
-        identities: identities(&config.auth, &found, &tokens)?,
+        left_out: no_agent
+            .map(|name| format!("agent of `IdentityAgent ${name}` left out: the variable is not set"))
+            .into_iter()
+            .collect(),
+        identities: identities(&config.auth, &found, &tokens, variables)?,
         host_key: host_key(config, &found, notes)?,
         known_as: match found.one("hostkeyalias") {
             // As OpenSSH has it: an alias stands for host and port.
@@ -118,7 +130,12 @@ fn connect_timeout(config: &SshConfig, found: &Found) -> Result<Duration, HostEr
     }
 }
 
-fn identities(asked_for: &[Auth], found: &Found, tokens: &Tokens<'_>) -> Result<Vec<Identity>, HostError> {
+fn identities(
+    asked_for: &[Auth],
+    found: &Found,
+    tokens: &Tokens<'_>,
+    variables: &Variables<'_>,
+) -> Result<Vec<Identity>, HostError> {
     if !asked_for.is_empty() {
         return Ok(asked_for.iter().map(Identity::asked_for).collect());
     }
@@ -131,7 +148,7 @@ fn identities(asked_for: &[Auth], found: &Found, tokens: &Tokens<'_>) -> Result<
         .map(|path| KeyFile::new(path, None).candidates(certificates.clone()))
         .collect();
     let mut identities = Vec::new();
-    if let Some(socket) = agent(found, tokens)? {
+    if let Some(socket) = agent(found, tokens, variables)? {
         let mut agent = Identity::found(Auth::Agent { socket, fingerprint: None });
         agent.first = files.iter().filter_map(KeyFile::public).map(|key| key.key_data().clone()).collect();
         agent.only_these = found.is_on("identitiesonly");
@@ -142,15 +159,24 @@ fn identities(asked_for: &[Auth], found: &Found, tokens: &Tokens<'_>) -> Result<
 }
 
 /// Returns where the agent is: `Some(None)` at the usual place, nothing when it must not be asked.
-fn agent(found: &Found, tokens: &Tokens<'_>) -> Result<Option<Option<PathBuf>>, HostError> {
+fn agent(
+    found: &Found,
+    tokens: &Tokens<'_>,
+    variables: &Variables<'_>,
+) -> Result<Option<Option<PathBuf>>, HostError> {
+    if let Some(name) = agent_variable(found) {
+        return Ok(variables.get(name).map(|socket| Some(socket.into())));
+    }
     match found.one("identityagent") {
         None | Some("SSH_AUTH_SOCK") => Ok(Some(None)),
         Some(none) if none.eq_ignore_ascii_case("none") => Ok(None),
-        Some(variable) if variable.starts_with('$') && !variable.starts_with("${") => {
-            Ok(std::env::var_os(&variable[1..]).map(|socket| Some(socket.into())))
-        }
         Some(socket) => Ok(Some(Some(path(socket, tokens)?))),
     }
+}
+
+/// Returns the variable that says where the agent is: `$NAME`.
+fn agent_variable(found: &Found) -> Option<&str> {
+    found.one("identityagent")?.strip_prefix('$').filter(|name| !name.starts_with('{'))
 }
 
 fn bad(found: &Found, key: &str, value: &str) -> HostError {

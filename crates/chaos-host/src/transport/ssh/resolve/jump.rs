@@ -2,6 +2,7 @@
 
 use chaos_core::Failure;
 
+use super::variables::Variables;
 use super::{Hop, hop};
 use crate::error::HostError;
 use crate::transport::ssh::config::SshConfig;
@@ -17,6 +18,7 @@ pub(super) fn hops(
     found: &Found,
     target: &str,
     depth: usize,
+    variables: &Variables<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Hop>, HostError> {
     let Some(value) = found.one("proxyjump").filter(|value| !value.eq_ignore_ascii_case("none")) else {
@@ -35,9 +37,9 @@ pub(super) fn hops(
         let found = files.find(&config.host, config.username.as_deref())?;
         // Only the first host may have hosts before it: the others are reached through it.
         if index == 0 {
-            hops = self::hops(files, &found, &config.host, depth + 1, notes)?;
+            hops = self::hops(files, &found, &config.host, depth + 1, variables, notes)?;
         }
-        hops.push(hop::build(&config, found, notes)?);
+        hops.push(hop::build(&config, found, variables, notes)?);
     }
     if hops.len() > HOPS_MAX {
         return Err(refused(format!("it passes more than {HOPS_MAX} hosts")));

@@ -2,6 +2,7 @@
 
 use chaos_core::Failure;
 
+use super::variables::Variables;
 use crate::error::HostError;
 use crate::transport::ssh::home;
 
@@ -9,16 +10,23 @@ use crate::transport::ssh::home;
 pub(super) struct Tokens<'a> {
     values: Vec<(char, String)>,
     asked: &'a str,
+    variables: &'a Variables<'a>,
 }
 
 impl<'a> Tokens<'a> {
     /// Returns those of `HostName`.
-    pub(super) fn of_host(asked: &'a str) -> Self {
-        Self { values: vec![('h', asked.to_owned()), ('%', "%".to_owned())], asked }
+    pub(super) fn of_host(asked: &'a str, variables: &'a Variables<'a>) -> Self {
+        Self { values: vec![('h', asked.to_owned()), ('%', "%".to_owned())], asked, variables }
     }
 
     /// Returns those of paths.
-    pub(super) fn new(asked: &'a str, host: &str, port: u16, user: &str) -> Self {
+    pub(super) fn new(
+        asked: &'a str,
+        host: &str,
+        port: u16,
+        user: &str,
+        variables: &'a Variables<'a>,
+    ) -> Self {
         let home = home::dir().map(|home| home.display().to_string()).unwrap_or_default();
         let values = vec![
             ('%', "%".to_owned()),
@@ -30,7 +38,7 @@ impl<'a> Tokens<'a> {
             ('r', user.to_owned()),
             ('u', home::user().unwrap_or_default()),
         ];
-        Self { values, asked }
+        Self { values, asked, variables }
     }
 
     /// Puts the values in, and those of variables of the environment: `${NAME}`.
@@ -63,7 +71,9 @@ impl<'a> Tokens<'a> {
     }
 
     fn variable(&self, text: &str, name: &str) -> Result<String, HostError> {
-        std::env::var(name).map_err(|_| self.unknown(text, &format!("the variable `{name}` is not set")))
+        self.variables
+            .get(name)
+            .ok_or_else(|| self.unknown(text, &format!("the variable `{name}` is not set")))
     }
 
     fn unknown(&self, text: &str, why: &str) -> HostError {
