@@ -28,7 +28,7 @@ const COUNTS: &str = "sh -c 'sleep 999999 | while :; do echo x >>/tmp/n; read -t
 
 /// Starts the engine and one container. What is behind the name of the image runs in it.
 async fn with_container(engine: &str, options: &str, command: &str) -> Option<TestHost> {
-    let host = TestHost::get("th1").await?;
+    let host = TestHost::get("any").await?;
     clean(&host).await;
     if engine == "docker" {
         host.sh("systemctl start docker").await;

@@ -51,13 +51,13 @@ async fn fill_and_undo(stage: &Disks, params: Value, path: &str, expected: u64) 
 
 #[tokio::test]
 async fn a_mount_is_filled_by_a_size_and_emptied_again() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     fill_and_undo(&stage, json!({"size": "100MiB", "target_mount": "/data"}), "/data", 100 * MIB).await;
 }
 
 #[tokio::test]
 async fn a_disk_is_filled_up_to_a_share_by_a_login_without_root() {
-    let Some(stage) = Disks::with("th2", Setup { user: "chaos", ..Setup::default() }).await else { return };
+    let Some(stage) = Disks::with("any", Setup { user: "chaos", ..Setup::default() }).await else { return };
     let room = stage.host.sh("df -PB1 /ext | awk 'NR == 2 { print $3, $4 }'").await;
     let numbers: Vec<u64> = room.split_whitespace().map(|number| number.parse().unwrap()).collect();
     let expected = (numbers[0] + numbers[1]) * 80 / 100 - numbers[0];
@@ -67,7 +67,7 @@ async fn a_disk_is_filled_up_to_a_share_by_a_login_without_root() {
 
 #[tokio::test]
 async fn a_disk_is_filled_until_so_much_is_left_by_writing() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     let expected = available(&stage.host, "/ext").await - 60 * MIB;
     let params =
         json!({"leave_free": "60MiB", "target_mount": "/ext", "keep_free": "10MiB", "method": "write"});
@@ -76,7 +76,7 @@ async fn a_disk_is_filled_until_so_much_is_left_by_writing() {
 
 #[tokio::test]
 async fn a_gigabyte_is_reserved_and_seen_in_two_round_trips() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     let step = stage.step(json!({})).await;
     assert_eq!(step.what.bytes, 1_000_000_000);
     let start = std::time::Instant::now();
@@ -96,7 +96,7 @@ async fn a_gigabyte_is_reserved_and_seen_in_two_round_trips() {
 
 #[tokio::test]
 async fn the_reserve_is_never_touched() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     let refusal = stage.refusal(json!({"size": "200MiB", "target_mount": "/data"})).await;
     assert!(refusal.contains("100 MiB must stay as a reserve"), "{refusal}");
     let refusal = stage.refusal(json!({"leave_free": "50MiB", "target_mount": "/data"})).await;
@@ -119,7 +119,7 @@ async fn the_reserve_is_never_touched() {
 
 #[tokio::test]
 async fn what_cannot_be_filled_is_refused_with_its_reason() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     for (path, why) in [
         ("/readonly", "it is mounted read-only"),
         ("/proc/sys", "read-only"),
@@ -149,7 +149,7 @@ async fn what_cannot_be_filled_is_refused_with_its_reason() {
 
 #[tokio::test]
 async fn a_link_is_followed_in_the_plan_and_said_and_no_other_directory_is_filled_later() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("mkdir -p /data/real /ext/other && ln -sfn /data/real /data/link").await;
     let stage = Disks::on(host, Setup::default()).await;
     let step = stage.step(json!({"size": "10MiB", "target_mount": "/data/link"})).await;
@@ -169,7 +169,7 @@ async fn a_link_is_followed_in_the_plan_and_said_and_no_other_directory_is_fille
 
 #[tokio::test]
 async fn an_undo_works_twice_and_without_an_inject() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     let step = stage.step(json!({"size": "10MiB", "target_mount": "/data"})).await;
     assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
     stage.end(&step).await;
@@ -182,7 +182,7 @@ async fn an_undo_works_twice_and_without_an_inject() {
 
 #[tokio::test]
 async fn a_written_fill_ends_when_its_client_is_gone_and_does_not_go_on_until_the_disk_is_full() {
-    let Some(stage) = Disks::with("th2", short()).await else { return };
+    let Some(stage) = Disks::with("any", short()).await else { return };
     let before = available(&stage.host, "/tmp").await;
     let step = stage.step(json!({"size": "1500MB", "method": "write"})).await;
     let session = stage.arm(&step).await;
@@ -210,7 +210,7 @@ async fn a_written_fill_ends_when_its_client_is_gone_and_does_not_go_on_until_th
 
 #[tokio::test]
 async fn a_reboot_frees_the_space_and_leaves_nothing() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     // What else runs there by chance is gone before it is compared.
     host.reboot_and_wait().await;
     let mut stage = Disks::on(host, Setup::default()).await;
@@ -226,7 +226,7 @@ async fn a_reboot_frees_the_space_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_filler_that_somebody_killed_is_seen_at_the_end_of_the_hold() {
-    let Some(stage) = Disks::get("th2").await else { return };
+    let Some(stage) = Disks::get("any").await else { return };
     let step = stage.step(json!({"size": "50MiB", "target_mount": "/data"})).await;
     let (session, _) = stage.act(&step).await;
     stage.host.sh(&format!("systemctl kill -s KILL {}-fill.service", step.rope.id)).await;

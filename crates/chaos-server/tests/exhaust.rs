@@ -33,7 +33,7 @@ async fn files(host: &TestHost) -> usize {
 #[tokio::test]
 async fn processes_are_taken_and_the_host_can_still_be_entered() {
     for user in ["root", "chaos"] {
-        let Some(stage) = Pids::with("th2", Setup { user, ..Setup::default() }).await else { return };
+        let Some(stage) = Pids::with("any", Setup { user, ..Setup::default() }).await else { return };
         let step = stage.step(json!({ "percent": 100, "max": 50_000 })).await;
         stage.host.assert_same(&stage.before).await;
         // The host may have 8192, of which 1000 stay.
@@ -52,7 +52,7 @@ async fn processes_are_taken_and_the_host_can_still_be_entered() {
 #[tokio::test]
 async fn the_deadline_alone_gives_the_processes_back() {
     let setup = Setup { hold: Duration::ZERO, margin: Some("5s"), ..Setup::default() };
-    let Some(stage) = Pids::with("th2", setup).await else { return };
+    let Some(stage) = Pids::with("any", setup).await else { return };
     let step = stage.step(json!({ "max": 500 })).await;
     assert_eq!(step.what.count, 500);
     let (session, _) = stage.act(&step).await;
@@ -66,7 +66,7 @@ async fn the_deadline_alone_gives_the_processes_back() {
 
 #[tokio::test]
 async fn a_bound_of_nothing_or_of_too_many_is_refused() {
-    let Some(stage) = Pids::get("th2").await else { return };
+    let Some(stage) = Pids::get("any").await else { return };
     for (params, part) in [
         (json!({ "max": 0 }), "use 0 as `max`"),
         (json!({ "max": 50_001 }), "use 50001 as `max`"),
@@ -81,7 +81,7 @@ async fn a_bound_of_nothing_or_of_too_many_is_refused() {
 #[tokio::test]
 async fn files_are_opened_and_closed_again() {
     for user in ["root", "chaos"] {
-        let Some(stage) = Files::with("th2", Setup { user, ..Setup::default() }).await else { return };
+        let Some(stage) = Files::with("any", Setup { user, ..Setup::default() }).await else { return };
         let at_first = files(&stage.host).await;
         let step = stage.step(json!({ "max": 25_000 })).await;
         stage.host.assert_same(&stage.before).await;
@@ -100,7 +100,7 @@ async fn files_are_opened_and_closed_again() {
 
 #[tokio::test]
 async fn a_part_of_the_load_that_dies_is_noticed() {
-    let Some(stage) = Files::get("th2").await else { return };
+    let Some(stage) = Files::get("any").await else { return };
     let step = stage.step(json!({ "max": 12_000 })).await;
     let (session, _) = stage.act(&step).await;
     let group = format!("/sys/fs/cgroup/systemd/system.slice/{}-load.service", step.rope.id);

@@ -28,7 +28,7 @@ async fn taken(host: &TestHost) -> u64 {
 #[tokio::test]
 async fn memory_is_taken_for_the_hold_and_comes_back() {
     for (user, engine) in [("root", "builtin"), ("chaos", "builtin"), ("root", "stress-ng")] {
-        let Some(stage) = Memory::with("th2", Setup { user, ..Setup::default() }).await else { return };
+        let Some(stage) = Memory::with("any", Setup { user, ..Setup::default() }).await else { return };
         let step = stage.step(json!({ "memory": "200M", "workers": 2, "engine": engine })).await;
         stage.host.assert_same(&stage.before).await;
         let at_first = taken(&stage.host).await;
@@ -46,7 +46,7 @@ async fn memory_is_taken_for_the_hold_and_comes_back() {
 
 #[tokio::test]
 async fn the_old_form_and_a_share_of_the_hosts_own_memory_are_understood() {
-    let Some(stage) = Memory::get("th2").await else { return };
+    let Some(stage) = Memory::get("any").await else { return };
     let step = stage.step(json!({ "memory": "256M", "workers": 1 })).await;
     assert_eq!(step.what.bytes_each, 256 * MIB);
     assert_eq!(stage.step(json!({})).await.what.bytes_each, 256 * MIB);
@@ -57,7 +57,7 @@ async fn the_old_form_and_a_share_of_the_hosts_own_memory_are_understood() {
 
 #[tokio::test]
 async fn what_leaves_no_reserve_is_refused() {
-    let Some(stage) = Memory::get("th2").await else { return };
+    let Some(stage) = Memory::get("any").await else { return };
     for (params, part) in [
         (json!({ "memory": "4GiB" }), "are available"),
         (json!({ "percent": 100 }), "are available"),
@@ -79,7 +79,7 @@ async fn what_leaves_no_reserve_is_refused() {
 
 #[tokio::test]
 async fn memory_that_is_gone_since_the_plan_is_not_taken() {
-    let Some(stage) = Memory::get("th2").await else { return };
+    let Some(stage) = Memory::get("any").await else { return };
     let mut step = stage.step(json!({})).await;
     // As if so much had been free when it was planned.
     step.what.reserve = 1 << 50;
@@ -93,7 +93,7 @@ async fn memory_that_is_gone_since_the_plan_is_not_taken() {
 
 #[tokio::test]
 async fn what_the_kernel_kills_is_noticed_at_the_end_of_the_hold() {
-    let Some(stage) = Memory::get("th2").await else { return };
+    let Some(stage) = Memory::get("any").await else { return };
     let step = stage.step(json!({ "memory": "64M" })).await;
     let (session, _) = stage.act(&step).await;
     // The worker is the process of the unit with most memory; the kernel would choose it.
@@ -119,7 +119,7 @@ async fn what_the_kernel_kills_is_noticed_at_the_end_of_the_hold() {
 
 #[tokio::test]
 async fn the_unit_can_never_have_more_than_was_planned() {
-    let Some(stage) = Memory::get("th2").await else { return };
+    let Some(stage) = Memory::get("any").await else { return };
     let step = stage.step(json!({ "memory": "64M" })).await;
     let (session, _) = stage.act(&step).await;
     let group = format!("/sys/fs/cgroup/memory/system.slice/{}-load.service", step.rope.id);
@@ -134,7 +134,7 @@ async fn the_unit_can_never_have_more_than_was_planned() {
 #[tokio::test]
 async fn the_deadline_alone_gives_the_memory_back() {
     let setup = Setup { hold: Duration::ZERO, margin: Some("4s"), ..Setup::default() };
-    let Some(stage) = Memory::with("th2", setup).await else { return };
+    let Some(stage) = Memory::with("any", setup).await else { return };
     let step = stage.step(json!({ "memory": "100M" })).await;
     let at_first = taken(&stage.host).await;
     let (session, _) = stage.act(&step).await;

@@ -25,7 +25,7 @@ const INSIDE: &str = "nsenter -t $(podman inspect -f '{{.State.Pid}}' web) -n \
 
 /// Starts a web server in a container with a cable to the host.
 async fn with_container() -> Option<TestHost> {
-    let host = TestHost::get("th5").await?;
+    let host = TestHost::get("any").await?;
     remove(&host).await;
     host.sh("podman import -q /usr/lib/world/busybox.tar localhost/world/web:1 >/dev/null 2>&1").await;
     host.sh(&format!(

@@ -15,7 +15,7 @@ use world::TestHost;
 type Partition = Use<NetworkPartition>;
 
 /// The host that is cut off.
-const HOST: &str = "th4";
+const HOST: &str = "any";
 /// Both firewalls that a host may have.
 const BACKENDS: [&str; 2] = ["nft", "iptables"];
 /// Whether `other.world.test` answers to the host.

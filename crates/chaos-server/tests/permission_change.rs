@@ -40,7 +40,7 @@ async fn every_bit_list_and_capability_comes_back() {
     let script = "rm -rf /ext/p; mkdir -p /ext/p/d; cd /ext/p; echo x >plain; cp /bin/true suid; cp /bin/true caps; echo x >acl
         chmod 4755 suid; chmod 2751 d; chown 33:44 plain; chmod 640 plain; setcap cap_net_bind_service+ep caps
         setfacl -m u:33:rw,g:44:r,m::rw acl; setfacl -d -m u:33:rwx d; chmod 1777 /ext/p";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     let paths = ["/ext/p/plain", "/ext/p/suid", "/ext/p/caps", "/ext/p/acl", "/ext/p/d", "/ext/p"];
     let step = stage.step(json!({"paths": paths, "mode": "000"})).await;
     stage.host.assert_same(&stage.before).await;
@@ -59,7 +59,7 @@ async fn every_bit_list_and_capability_comes_back() {
 
 #[tokio::test]
 async fn no_name_is_run_or_skipped_or_taken_for_another() {
-    for (name, user) in [("th2", "root"), ("th1", "chaos"), ("th3", "root")] {
+    for (name, user) in [("any", "root"), ("any", "chaos"), ("th3", "root")] {
         let Some(host) = TestHost::get(name).await else { return };
         host.sh("rm -rf /data/hostile /ext/hostile; mkdir /ext/hostile").await;
         let names = hostile::names();
@@ -104,7 +104,7 @@ async fn no_name_is_run_or_skipped_or_taken_for_another() {
 #[tokio::test]
 async fn what_somebody_else_changed_is_a_conflict_and_left_alone() {
     let script = "rm -rf /data/c; mkdir /data/c; cd /data/c; touch keep mode owner gone link other fine; echo secret >/data/c/victim; chmod 640 victim";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     let names = ["keep", "mode", "owner", "gone", "link", "other", "fine"];
     let paths: Vec<_> = names.iter().map(|name| format!("/data/c/{name}")).collect();
     let step = stage.step(json!({"paths": paths})).await;
@@ -140,7 +140,7 @@ async fn what_somebody_else_changed_is_a_conflict_and_left_alone() {
 async fn a_directory_swapped_for_a_link_between_plan_and_inject_is_refused_and_nothing_is_touched() {
     let script =
         "rm -rf /data/s; mkdir -p /data/s/real /data/s/evil; cd /data/s; touch real/a real/b evil/a evil/b";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     let step = stage.step(json!({"paths": ["/data/s/real/a", "/data/s/real/b"]})).await;
     stage.host.sh("cd /data/s; mv real was; ln -s evil real").await;
     let (session, effect) = stage.try_act(&step).await;
@@ -165,7 +165,7 @@ async fn a_directory_swapped_for_a_link_between_plan_and_inject_is_refused_and_n
 async fn what_cannot_be_undone_or_would_lock_everybody_out_is_refused() {
     let script = "umount /ext/bind 2>/dev/null; chattr -i /ext/r/fixed 2>/dev/null; rm -rf /ext/r; mkdir -p /ext/r /ext/bind; cd /ext/r; touch a hard fixed; ln hard other; ln -s a link; mkfifo pipe
         ln -s /ext/r dir; chattr +i fixed; chmod 0 a; mount --bind /etc/ssh /ext/bind";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     for (path, why) in [
         ("/ext/r/nothing", "is not there"),
         ("/ext/r/link", "is a symbolic link"),
@@ -202,12 +202,12 @@ async fn what_cannot_be_undone_or_would_lock_everybody_out_is_refused() {
 
 #[tokio::test]
 async fn without_paths_the_configuration_of_the_services_that_are_meant_is_chosen_and_said() {
-    let Some(stage) = Permissions::get("th2").await else { return };
+    let Some(stage) = Permissions::get("any").await else { return };
     let refusal = stage.refusal(json!({})).await;
     assert!(refusal.contains("choose files of any service"), "{refusal}");
     drop(stage);
     let setup = Setup { filters: vec!["nginx.*", "ssh.*"], ..Setup::default() };
-    let Some(stage) = Permissions::with("th2", setup).await else { return };
+    let Some(stage) = Permissions::with("any", setup).await else { return };
     let step = stage.step(json!({"mode": "000"})).await;
     let line = step.to_string();
     assert!(line.contains("; the configuration of nginx.service"), "{line}");
@@ -223,7 +223,7 @@ async fn without_paths_the_configuration_of_the_services_that_are_meant_is_chose
 #[tokio::test]
 async fn zero_changed_paths_are_no_success() {
     let Some(stage) =
-        stage_with("th2", "mkdir -p /data/z && touch /data/z/a && chmod 000 /data/z/a", Setup::default())
+        stage_with("any", "mkdir -p /data/z && touch /data/z/a && chmod 000 /data/z/a", Setup::default())
             .await
     else {
         return;
@@ -236,7 +236,7 @@ async fn zero_changed_paths_are_no_success() {
 #[tokio::test]
 async fn an_undo_works_twice_and_without_an_inject() {
     let Some(stage) =
-        stage_with("th2", "mkdir -p /data/t && touch /data/t/a /data/t/b", Setup::default()).await
+        stage_with("any", "mkdir -p /data/t && touch /data/t/a /data/t/b", Setup::default()).await
     else {
         return;
     };
@@ -256,7 +256,7 @@ async fn an_undo_works_twice_and_without_an_inject() {
 #[tokio::test]
 async fn the_deadline_alone_gives_the_modes_back() {
     let setup = Setup { hold: Duration::from_secs(1), margin: Some("1s"), ..Setup::default() };
-    let Some(stage) = stage_with("th2", "mkdir -p /data/d && touch /data/d/a", setup).await else { return };
+    let Some(stage) = stage_with("any", "mkdir -p /data/d && touch /data/d/a", setup).await else { return };
     let step = stage.step(json!({"paths": ["/data/d/a"]})).await;
     drop(stage.act(&step).await);
     let is_back = async || {
@@ -273,7 +273,7 @@ async fn the_deadline_alone_gives_the_modes_back() {
 
 #[tokio::test]
 async fn a_reboot_gives_the_modes_back_before_services_start() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     // What else runs there by chance is gone before it is compared.
     host.reboot_and_wait().await;
     host.sh("mkdir -p /ext/b && touch /ext/b/a && chmod 2640 /ext/b/a").await;
@@ -291,7 +291,7 @@ async fn a_reboot_gives_the_modes_back_before_services_start() {
 #[tokio::test]
 async fn a_host_without_room_for_an_undo_that_survives_a_reboot_is_refused() {
     let script = "mkdir -p /ext/full && touch /ext/full/a && mount -t tmpfs -o size=1m none /var/lib";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     let refusal = stage.prepare(json!({"paths": ["/ext/full/a"]})).await.map(|steps| steps.len());
     stage.host.sh("umount /var/lib; rm -rf /ext/full").await;
     let refusal = refusal.unwrap_err().chain();
@@ -301,7 +301,7 @@ async fn a_host_without_room_for_an_undo_that_survives_a_reboot_is_refused() {
 #[tokio::test]
 async fn ten_thousand_paths_come_back_within_two_seconds() {
     let script = "rm -rf /data/many; mkdir /data/many; cd /data/many; seq 1 10000 | xargs touch; chmod 4755 17; chmod 600 9*";
-    let Some(stage) = stage_with("th2", script, Setup::default()).await else { return };
+    let Some(stage) = stage_with("any", script, Setup::default()).await else { return };
     let step = stage.step(json!({"paths": ["/data/many"], "recursive": true, "max_paths": 10001})).await;
     println!("step: {} bytes", serde_json::to_string(&step).unwrap().len());
     let start = Instant::now();

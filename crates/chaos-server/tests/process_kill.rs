@@ -19,7 +19,7 @@ async fn main_pid(host: &TestHost, unit: &str) -> u32 {
 
 #[tokio::test]
 async fn a_service_without_restart_is_started_again_by_the_undo() {
-    let Some(stage) = Kills::get("th1").await else { return };
+    let Some(stage) = Kills::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     stage.host.assert_same(&stage.before).await;
     let pid = main_pid(&stage.host, "app-base").await;
@@ -34,7 +34,7 @@ async fn a_service_without_restart_is_started_again_by_the_undo() {
 
 #[tokio::test]
 async fn a_service_that_restarts_by_itself_is_seen_to_run_again() {
-    let Some(stage) = Kills::with("th1", Setup { user: "chaos", ..Setup::default() }).await else { return };
+    let Some(stage) = Kills::with("any", Setup { user: "chaos", ..Setup::default() }).await else { return };
     let pid = main_pid(&stage.host, "app-restarting").await;
     let step = stage.step(json!({"unit": "app-restarting.service", "signal": "TERM"})).await;
     assert!(step.to_string().starts_with("send TERM to `sleep` ("), "{step}");
@@ -46,7 +46,7 @@ async fn a_service_that_restarts_by_itself_is_seen_to_run_again() {
 
 #[tokio::test]
 async fn a_worker_that_nobody_replaces_comes_back_with_its_service() {
-    let Some(stage) = Kills::get("th1").await else { return };
+    let Some(stage) = Kills::get("any").await else { return };
     let main = main_pid(&stage.host, "app-workers").await;
     let worker = stage.host.sh(&format!("pgrep -P {main} | head -n 1 | tee /run/worker.pid")).await;
     let step = stage.step(json!({"pid_file": "/run/worker.pid"})).await;
@@ -64,7 +64,7 @@ async fn a_worker_that_nobody_replaces_comes_back_with_its_service() {
 
 #[tokio::test]
 async fn a_pattern_matches_whole_names_and_no_more_than_its_bound() {
-    let Some(stage) = Kills::get("th1").await else { return };
+    let Some(stage) = Kills::get("any").await else { return };
     let step = stage.step(json!({"name": "nginx: master process*", "max_matches": 1})).await;
     assert!(step.to_string().contains("of `nginx.service`"), "{step}");
     for (params, why) in [
@@ -80,7 +80,7 @@ async fn a_pattern_matches_whole_names_and_no_more_than_its_bound() {
 
 #[tokio::test]
 async fn a_process_that_nothing_would_start_again_is_refused() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("mkdir /sys/fs/cgroup/systemd/stray; setsid sh -c 'echo $$ >/sys/fs/cgroup/systemd/stray/cgroup.procs; \
              exec sleep 3601' </dev/null >/dev/null 2>&1 & \
              systemd-run -q --unit=app-fleeting sleep 3602")
@@ -116,7 +116,7 @@ async fn what_is_essential_or_excluded_is_never_killed() {
         filters: vec!["app-", "ssh", "systemd", "postgres", "nc"],
         ..Setup::default()
     };
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("echo 1 >/run/first.pid; echo '1; reboot' >/run/odd.pid; echo 999999 >/run/dead.pid; ln -s /etc /run/dir.pid").await;
     let stage = Kills::on(host, setup).await;
     for (params, why) in [
@@ -144,7 +144,7 @@ async fn what_is_essential_or_excluded_is_never_killed() {
 
 #[tokio::test]
 async fn a_process_that_was_replaced_since_the_plan_is_left_alone() {
-    let Some(stage) = Kills::get("th1").await else { return };
+    let Some(stage) = Kills::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     let mut replaced = step.clone();
     replaced.what.processes[0].start += 1;
@@ -159,7 +159,7 @@ async fn a_process_that_was_replaced_since_the_plan_is_left_alone() {
 
 #[tokio::test]
 async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
-    let Some(stage) = Kills::get("th1").await else { return };
+    let Some(stage) = Kills::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
     stage.end(&step).await;
@@ -176,7 +176,7 @@ async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
 #[tokio::test]
 async fn the_deadline_alone_starts_the_service_again() {
     let setup = Setup { hold: std::time::Duration::ZERO, margin: Some("2s"), ..Setup::default() };
-    let Some(stage) = Kills::with("th1", setup).await else { return };
+    let Some(stage) = Kills::with("any", setup).await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     let (session, _) = stage.act(&step).await;
     drop(session);

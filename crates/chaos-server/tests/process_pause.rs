@@ -34,7 +34,7 @@ async fn states(host: &TestHost, unit: &str) -> String {
 
 #[tokio::test]
 async fn a_service_answers_nobody_until_it_goes_on() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     assert!(answers(&stage.host).await);
     let step = stage.step(json!({"unit": "nginx"})).await;
     stage.host.assert_same(&stage.before).await;
@@ -54,7 +54,7 @@ async fn a_service_answers_nobody_until_it_goes_on() {
 
 #[tokio::test]
 async fn a_login_without_root_pauses_through_sudo() {
-    let Some(stage) = Pauses::with("th1", Setup { user: "chaos", ..Setup::default() }).await else { return };
+    let Some(stage) = Pauses::with("any", Setup { user: "chaos", ..Setup::default() }).await else { return };
     let step = stage.step(json!({"name": "cron", "max_matches": 1})).await;
     let _session = stage.act(&step).await;
     assert_eq!(states(&stage.host, "cron").await, "T");
@@ -64,7 +64,7 @@ async fn a_login_without_root_pauses_through_sudo() {
 
 #[tokio::test]
 async fn a_process_that_somebody_else_stopped_stays_stopped() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     let first = "pgrep -P $(systemctl show -p MainPID --value app-workers) | head -n 1";
     host.sh(&format!("kill -STOP $({first})")).await;
     let stage = Pauses::on(host, Setup::default()).await;
@@ -79,7 +79,7 @@ async fn a_process_that_somebody_else_stopped_stays_stopped() {
 
 #[tokio::test]
 async fn only_the_main_process_is_paused_and_its_children_are_told_of() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("systemctl show -p MainPID --value app-workers >/run/main.pid").await;
     let stage = Pauses::on(host, Setup::default()).await;
     let step = stage.step(json!({"pid_file": "/run/main.pid"})).await;
@@ -93,7 +93,7 @@ async fn only_the_main_process_is_paused_and_its_children_are_told_of() {
 
 #[tokio::test]
 async fn a_process_that_was_let_go_on_meanwhile_is_seen_at_the_end() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     let (session, _) = stage.act(&step).await;
     stage.host.sh("kill -CONT $(systemctl show -p MainPID --value app-base)").await;
@@ -105,7 +105,7 @@ async fn a_process_that_was_let_go_on_meanwhile_is_seen_at_the_end() {
 
 #[tokio::test]
 async fn a_paused_service_that_died_is_started_again() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     let _session = stage.act(&step).await;
     stage.host.sh("kill -KILL $(systemctl show -p MainPID --value app-base)").await;
@@ -120,7 +120,7 @@ async fn a_paused_service_that_died_is_started_again() {
 
 #[tokio::test]
 async fn a_paused_service_that_somebody_stopped_is_a_conflict_and_stays_stopped() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-restarting"})).await;
     let _session = stage.act(&step).await;
     stage.host.sh("systemctl stop app-restarting").await;
@@ -133,7 +133,7 @@ async fn a_paused_service_that_somebody_stopped_is_a_conflict_and_stays_stopped(
 
 #[tokio::test]
 async fn a_watchdog_that_would_end_the_pause_is_in_the_plan() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     let unit = "[Service]\\nWatchdogSec=1h\\nExecStart=/bin/sleep infinity\\n";
     host.sh(&format!("printf '{unit}' >/run/systemd/system/app-watched.service; systemctl daemon-reload; systemctl start app-watched"))
         .await;
@@ -151,7 +151,7 @@ async fn a_watchdog_that_would_end_the_pause_is_in_the_plan() {
 
 #[tokio::test]
 async fn what_is_essential_is_never_paused() {
-    let Some(stage) = Pauses::with("th1", Setup { excluded: vec!["nginx"], ..Setup::default() }).await else {
+    let Some(stage) = Pauses::with("any", Setup { excluded: vec!["nginx"], ..Setup::default() }).await else {
         return;
     };
     for (params, why) in [
@@ -172,7 +172,7 @@ async fn what_is_essential_is_never_paused() {
 
 #[tokio::test]
 async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
     stage.end(&step).await;
@@ -186,7 +186,7 @@ async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
 
 #[tokio::test]
 async fn a_service_that_somebody_stopped_before_the_inject_is_no_conflict() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-restarting"})).await;
     stage.host.sh("systemctl stop app-restarting").await;
     let (session, effect) = stage.try_act(&step).await;
@@ -201,7 +201,7 @@ async fn a_service_that_somebody_stopped_before_the_inject_is_no_conflict() {
 
 #[tokio::test]
 async fn what_somebody_else_paused_is_not_let_go_on_by_an_undo_without_an_inject() {
-    let Some(stage) = Pauses::get("th1").await else { return };
+    let Some(stage) = Pauses::get("any").await else { return };
     let step = stage.step(json!({"unit": "app-base"})).await;
     let session = stage.arm(&step).await;
     stage.host.sh("kill -STOP $(systemctl show -p MainPID --value app-base)").await;
@@ -216,7 +216,7 @@ async fn what_somebody_else_paused_is_not_let_go_on_by_an_undo_without_an_inject
 #[tokio::test]
 async fn the_deadline_alone_lets_processes_go_on() {
     let setup = Setup { hold: std::time::Duration::ZERO, margin: Some("2s"), ..Setup::default() };
-    let Some(stage) = Pauses::with("th1", setup).await else { return };
+    let Some(stage) = Pauses::with("any", setup).await else { return };
     let step = stage.step(json!({"unit": "nginx"})).await;
     let (session, _) = stage.act(&step).await;
     drop(session);

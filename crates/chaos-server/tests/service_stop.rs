@@ -26,7 +26,7 @@ async fn assert_active(host: &TestHost, expected: &[(&str, bool)]) {
 
 #[tokio::test]
 async fn a_named_service_stops_and_its_port_closes_until_it_is_undone() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     stage.host.assert_same(&stage.before).await;
     let (session, effect) = stage.act(&step).await;
@@ -42,7 +42,7 @@ async fn a_named_service_stops_and_its_port_closes_until_it_is_undone() {
 
 #[tokio::test]
 async fn a_login_without_root_stops_services_through_sudo() {
-    let Some(stage) = Services::with("th1", Setup { user: "chaos", ..Setup::default() }).await else {
+    let Some(stage) = Services::with("any", Setup { user: "chaos", ..Setup::default() }).await else {
         return;
     };
     let step = stage.step(json!({"services": ["nginx.service"]})).await;
@@ -54,7 +54,7 @@ async fn a_login_without_root_stops_services_through_sudo() {
 
 #[tokio::test]
 async fn a_service_stays_stopped_against_restart_and_against_people() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-restarting"]})).await;
     let (session, _) = stage.act(&step).await;
     stage.host.sh("systemctl start app-restarting; systemctl restart app-restarting; sleep 1.5").await;
@@ -66,7 +66,7 @@ async fn a_service_stays_stopped_against_restart_and_against_people() {
 
 #[tokio::test]
 async fn a_service_is_not_started_again_by_its_socket() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("systemctl start app-socket.service").await;
     let stage = Services::on(host, Setup::default()).await;
     let step = stage.step(json!({"services": ["app-socket"]})).await;
@@ -85,7 +85,7 @@ async fn a_service_is_not_started_again_by_its_socket() {
 
 #[tokio::test]
 async fn what_stops_with_a_service_is_in_the_plan_and_comes_back_with_it() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-base"]})).await;
     let line = step.to_string();
     assert!(line.contains("2 more stop with it: `app-needs.service`, `app-part.service`"), "{line}");
@@ -101,7 +101,7 @@ async fn what_stops_with_a_service_is_in_the_plan_and_comes_back_with_it() {
 
 #[tokio::test]
 async fn what_a_service_wants_is_not_started_when_it_did_not_run_before() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("systemctl stop app-unlisted").await;
     let stage = Services::on(host, Setup::default()).await;
     let step = stage.step(json!({"services": ["app-base"]})).await;
@@ -114,7 +114,7 @@ async fn what_a_service_wants_is_not_started_when_it_did_not_run_before() {
 
 #[tokio::test]
 async fn a_disabled_service_that_ran_runs_again_and_stays_disabled() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-unlisted"]})).await;
     assert!(stage.facts(&step).undo.contains("does not start at boot"), "{}", stage.facts(&step).undo);
     let _session = stage.act(&step).await;
@@ -126,7 +126,7 @@ async fn a_disabled_service_that_ran_runs_again_and_stays_disabled() {
 
 #[tokio::test]
 async fn a_service_that_is_slow_to_stop_is_waited_for() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-slow-stop"]})).await;
     let (session, _) = stage.act(&step).await;
     assert_active(&stage.host, &[("app-slow-stop", false)]).await;
@@ -137,7 +137,7 @@ async fn a_service_that_is_slow_to_stop_is_waited_for() {
 
 #[tokio::test]
 async fn an_undo_while_the_service_still_stops_brings_it_back() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-slow-stop"]})).await;
     let (_session, _) = {
         let acting = stage.try_act(&step);
@@ -158,7 +158,7 @@ async fn an_undo_while_the_service_still_stops_brings_it_back() {
 #[tokio::test]
 async fn what_cannot_be_stopped_or_started_again_is_refused_with_its_reason() {
     let setup = Setup { excluded: vec!["app-n*", "web"], ..Setup::default() };
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("systemd-run -q --unit=app-transient sleep infinity; ln -s /lib/systemd/system/nginx.service \
              /etc/systemd/system/web.service; systemctl daemon-reload")
         .await;
@@ -193,7 +193,7 @@ async fn what_cannot_be_stopped_or_started_again_is_refused_with_its_reason() {
 
 #[tokio::test]
 async fn parameters_that_make_no_sense_are_refused() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     for params in [
         json!({"max_services": 0}),
         json!({"max_services": 51}),
@@ -209,7 +209,7 @@ async fn parameters_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn an_alias_names_the_real_service() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh(
         "ln -s /lib/systemd/system/nginx.service /etc/systemd/system/web.service; systemctl daemon-reload",
     )
@@ -235,7 +235,7 @@ async fn chosen(stage: &mut Services, max: u16) -> Vec<String> {
 async fn resource_filters_and_exclude_services_bound_the_choice() {
     let setup =
         Setup { filters: vec!["nginx.*", "postgres.*"], excluded: vec!["docker", "sql"], ..Setup::default() };
-    let Some(mut stage) = Services::with("th1", setup).await else { return };
+    let Some(mut stage) = Services::with("any", setup).await else { return };
     // A pattern is for the whole name: `sql` does not protect postgresql.
     for services in chosen(&mut stage, 1).await {
         assert!(["nginx.service", "postgresql.service"].contains(&services.as_str()), "{services}");
@@ -251,7 +251,7 @@ async fn resource_filters_and_exclude_services_bound_the_choice() {
 
 #[tokio::test]
 async fn a_choice_depends_on_the_seed_and_takes_nothing_that_is_never_touched() {
-    let Some(mut stage) = Services::get("th1").await else { return };
+    let Some(mut stage) = Services::get("any").await else { return };
     let first = chosen(&mut stage, 2).await;
     assert_eq!(first, chosen(&mut stage, 2).await);
     assert!(first.iter().any(|services| *services != first[0]), "{first:?}");
@@ -265,7 +265,7 @@ async fn a_choice_depends_on_the_seed_and_takes_nothing_that_is_never_touched() 
 
 #[tokio::test]
 async fn nothing_is_chosen_where_discovery_is_off() {
-    let Some(stage) = Services::with("th1", Setup { may_choose: false, ..Setup::default() }).await else {
+    let Some(stage) = Services::with("any", Setup { may_choose: false, ..Setup::default() }).await else {
         return;
     };
     assert!(stage.refusal(json!({})).await.contains("without discovery"));
@@ -273,7 +273,7 @@ async fn nothing_is_chosen_where_discovery_is_off() {
 
 #[tokio::test]
 async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
     stage.end(&step).await;
@@ -287,7 +287,7 @@ async fn an_undo_without_an_inject_and_a_second_one_do_nothing() {
 
 #[tokio::test]
 async fn a_service_that_somebody_stopped_before_the_inject_stays_stopped() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     stage.host.sh("systemctl stop nginx").await;
     let (session, effect) = stage.try_act(&step).await;
@@ -307,7 +307,7 @@ async fn a_service_that_somebody_stopped_before_the_inject_stays_stopped() {
 #[tokio::test]
 async fn the_deadline_alone_starts_the_service_again() {
     let setup = Setup { hold: std::time::Duration::ZERO, margin: Some("2s"), ..Setup::default() };
-    let Some(stage) = Services::with("th1", setup).await else { return };
+    let Some(stage) = Services::with("any", setup).await else { return };
     let step = stage.step(json!({"services": ["app-base"]})).await;
     let (session, _) = stage.act(&step).await;
     assert_active(&stage.host, &[("app-base", false)]).await;
@@ -325,7 +325,7 @@ async fn the_deadline_alone_starts_the_service_again() {
 
 #[tokio::test]
 async fn a_reboot_takes_the_stop_with_it() {
-    let Some(mut stage) = Services::rebooted("th1").await else { return };
+    let Some(mut stage) = Services::rebooted("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     let (session, _) = stage.act(&step).await;
     drop(session);
@@ -339,7 +339,7 @@ async fn a_reboot_takes_the_stop_with_it() {
 
 #[tokio::test]
 async fn a_service_that_somebody_masked_meanwhile_is_a_conflict_and_stays_stopped() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     let _session = stage.act(&step).await;
     stage.host.sh("systemctl mask nginx").await;
@@ -354,7 +354,7 @@ async fn a_service_that_somebody_masked_meanwhile_is_a_conflict_and_stays_stoppe
 
 #[tokio::test]
 async fn a_service_that_somebody_disabled_meanwhile_is_a_conflict_and_stays_stopped() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["app-workers"]})).await;
     let _session = stage.act(&step).await;
     stage.host.sh("systemctl -q disable app-workers").await;
@@ -367,7 +367,7 @@ async fn a_service_that_somebody_disabled_meanwhile_is_a_conflict_and_stays_stop
 
 #[tokio::test]
 async fn a_service_that_somebody_let_run_again_is_left_alone() {
-    let Some(stage) = Services::get("th1").await else { return };
+    let Some(stage) = Services::get("any").await else { return };
     let step = stage.step(json!({"services": ["nginx"]})).await;
     let (session, _) = stage.act(&step).await;
     stage
@@ -386,7 +386,7 @@ async fn a_service_that_somebody_let_run_again_is_left_alone() {
 
 #[tokio::test]
 async fn a_drop_in_folder_of_somebody_else_stays() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("mkdir -p /run/systemd/system/nginx.service.d").await;
     let stage = Services::on(host, Setup::default()).await;
     let step = stage.step(json!({"services": ["nginx"]})).await;
@@ -398,7 +398,7 @@ async fn a_drop_in_folder_of_somebody_else_stays() {
 
 #[tokio::test]
 async fn a_service_that_does_not_start_again_is_an_error_until_it_does() {
-    let Some(host) = TestHost::get("th1").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     let unit = "[Service]\\nExecStartPre=/usr/bin/test ! -e /run/flaky\\nExecStart=/bin/sleep infinity\\n";
     host.sh(&format!("printf '{unit}' >/etc/systemd/system/app-flaky.service; systemctl daemon-reload; systemctl start app-flaky"))
         .await;
@@ -421,7 +421,7 @@ async fn a_service_that_does_not_start_again_is_an_error_until_it_does() {
 #[tokio::test]
 async fn an_excluded_name_is_compared_whole_and_not_by_what_it_contains() {
     let setup = Setup { excluded: vec!["sql", "ngin", "inx", "app-?", "docker"], ..Setup::default() };
-    let Some(stage) = Services::with("th1", setup).await else { return };
+    let Some(stage) = Services::with("any", setup).await else { return };
     stage.step(json!({"services": ["postgresql", "nginx", "app-base"]})).await;
     let stage =
         Services::on(stage.host, Setup { excluded: vec!["postgresql.service"], ..Setup::default() }).await;

@@ -42,7 +42,7 @@ fn number(effect: &chaos_core::Effect, key: &str) -> u64 {
 #[tokio::test]
 async fn cpus_are_busy_for_the_hold_and_idle_again() {
     for user in ["root", "chaos"] {
-        let Some(stage) = Cpu::with("th2", Setup { user, ..Setup::default() }).await else { return };
+        let Some(stage) = Cpu::with("any", Setup { user, ..Setup::default() }).await else { return };
         let step = stage.step(json!({ "workers": 3 })).await;
         stage.host.assert_same(&stage.before).await;
         assert_eq!(step.to_string(), "keep CPUs busy with 3 workers at 100%");
@@ -64,7 +64,7 @@ async fn cpus_are_busy_for_the_hold_and_idle_again() {
 
 #[tokio::test]
 async fn a_share_of_a_cpu_is_kept_by_the_kernel_or_by_the_workers_themselves() {
-    let Some(mut stage) = Cpu::get("th2").await else { return };
+    let Some(mut stage) = Cpu::get("any").await else { return };
     let mut step = stage.step(json!({ "workers": 1, "load": "30%" })).await;
     assert_eq!(serde_json::to_value(&step.what).unwrap()["limit"], "quota");
     for limit in ["quota", "duty_cycle"] {
@@ -86,7 +86,7 @@ async fn a_share_of_a_cpu_is_kept_by_the_kernel_or_by_the_workers_themselves() {
 
 #[tokio::test]
 async fn the_load_of_somebody_else_goes_on() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh("systemd-run -q --unit=foreign stress-ng --cpu 1 --timeout 300").await;
     let stage = Cpu::on(host, Setup::default()).await;
     for engine in ["builtin", "stress-ng"] {
@@ -107,7 +107,7 @@ async fn the_load_of_somebody_else_goes_on() {
 
 #[tokio::test]
 async fn the_deadline_alone_ends_the_load() {
-    let Some(stage) = Cpu::with("th2", short()).await else { return };
+    let Some(stage) = Cpu::with("any", short()).await else { return };
     let step = stage.step(json!({ "workers": 1 })).await;
     let (session, _) = stage.act(&step).await;
     drop(session);
@@ -122,7 +122,7 @@ async fn the_deadline_alone_ends_the_load() {
 
 #[tokio::test]
 async fn without_any_deadline_the_unit_ends_by_itself_although_its_first_process_is_killed() {
-    let Some(stage) = Cpu::with("th2", short()).await else { return };
+    let Some(stage) = Cpu::with("any", short()).await else { return };
     let step = stage.step(json!({ "workers": 2 })).await;
     let (session, _) = stage.act(&step).await;
     let id = step.rope.id.clone();
@@ -141,7 +141,7 @@ async fn without_any_deadline_the_unit_ends_by_itself_although_its_first_process
 
 #[tokio::test]
 async fn an_undo_without_an_inject_finds_nothing_to_do() {
-    let Some(stage) = Cpu::get("th2").await else { return };
+    let Some(stage) = Cpu::get("any").await else { return };
     let step = stage.step(json!({})).await;
     let reverted = stage.try_revert(&step, false).await.unwrap();
     assert_eq!(reverted.outcome, RevertOutcome::NothingToDo);
@@ -150,7 +150,7 @@ async fn an_undo_without_an_inject_finds_nothing_to_do() {
 
 #[tokio::test]
 async fn a_reboot_takes_the_load_and_nothing_comes_back() {
-    let Some(mut stage) = Cpu::get("th2").await else { return };
+    let Some(mut stage) = Cpu::get("any").await else { return };
     let step = stage.step(json!({ "workers": 1 })).await;
     let (session, _) = stage.act(&step).await;
     drop(session);
@@ -167,7 +167,7 @@ async fn a_reboot_takes_the_load_and_nothing_comes_back() {
 
 #[tokio::test]
 async fn parameters_that_make_no_sense_are_refused() {
-    let Some(stage) = Cpu::get("th2").await else { return };
+    let Some(stage) = Cpu::get("any").await else { return };
     for (params, part) in [
         (json!({ "workers": 0 }), "start 0 workers"),
         (json!({ "workers": 100_000 }), "start 100000 workers on"),
@@ -209,14 +209,14 @@ async fn read_and_write(stage: &Io, params: Value) -> Value {
 
 #[tokio::test]
 async fn a_disk_is_read_and_written_and_no_file_stays() {
-    let Some(stage) = Io::with("th2", Setup { user: "chaos", ..Setup::default() }).await else { return };
+    let Some(stage) = Io::with("any", Setup { user: "chaos", ..Setup::default() }).await else { return };
     let step = read_and_write(&stage, json!({ "workers": 2, "size": "8MiB" })).await;
     assert_eq!(step["path"], "/var/tmp");
 }
 
 #[tokio::test]
 async fn paths_with_hostile_names_are_directories_like_others() {
-    let Some(host) = TestHost::get("th2").await else { return };
+    let Some(host) = TestHost::get("any").await else { return };
     host.sh(r#"cd /ext && mkdir -p -- '-o x' 'a b;touch owned' '$(touch owned)' '${HOME}' '$HOME' '%n%H' "it's" 'line
 '"#)
         .await;
@@ -235,7 +235,7 @@ async fn paths_with_hostile_names_are_directories_like_others() {
 
 #[tokio::test]
 async fn a_worker_that_is_killed_in_the_middle_is_noticed_and_what_it_named_is_removed() {
-    let Some(stage) = Io::get("th2").await else { return };
+    let Some(stage) = Io::get("any").await else { return };
     let step = stage.step(json!({ "workers": 1, "size": "4MiB", "path": "/ext" })).await;
     let (session, _) = stage.act(&step).await;
     let id = step.rope.id.clone();
@@ -249,7 +249,7 @@ async fn a_worker_that_is_killed_in_the_middle_is_noticed_and_what_it_named_is_r
 
 #[tokio::test]
 async fn places_where_nothing_can_be_read_and_written_are_refused() {
-    let Some(stage) = Io::get("th2").await else { return };
+    let Some(stage) = Io::get("any").await else { return };
     for (params, part) in [
         (json!({ "path": "/tmp" }), "it is in memory (tmpfs)"),
         (json!({ "path": "/nowhere" }), "it is not there"),

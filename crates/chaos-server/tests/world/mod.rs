@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub use inventory::{Host, inventory};
@@ -29,6 +30,8 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
 const BOOTED_WITHIN: Duration = Duration::from_secs(150);
 /// No command of a test takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
+/// Stands for all hosts with systemd: they are alike.
+const ANY: &str = "any";
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -53,15 +56,22 @@ pub struct Ended {
 
 impl TestHost {
     /// Returns the host as soon as nobody else has it, with its network whole; says that the test is skipped when the hosts
-    /// are not up. A test that needs several takes them with [`TestHost::get_all`].
+    /// are not up. `any` is whichever host with systemd is free first. A test that needs several takes them with
+    /// [`TestHost::get_all`]; who has one of them must not wait for another.
     pub async fn get(name: &str) -> Option<Self> {
-        let Some(host) = inventory().and_then(|inventory| inventory.host(name)) else {
-            return skipped("they were never started");
-        };
-        if !host.is_up() {
+        let Some(inventory) = inventory() else { return skipped("they were never started") };
+        let mut hosts = inventory.hosts;
+        hosts.retain(|host| if name == ANY { host.is_systemd() } else { host.name == name });
+        hosts.retain(Host::is_up);
+        if hosts.is_empty() {
             return skipped("the part is down");
         }
-        let host = Self { _lock: locked(&host.folder.join("in-use")).await, host };
+        // Everybody begins at another one, so that all of them get their share.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let first = NEXT.fetch_add(1, Ordering::Relaxed) % hosts.len();
+        hosts.rotate_left(first);
+        let (lock, host) = first_free(&hosts).await;
+        let host = Self { host, _lock: lock };
         host.join_network();
         host.wait_until_booted().await;
         Some(host)
@@ -162,7 +172,8 @@ impl TestHost {
         self.host.first_process()
     }
 
-    async fn wait_until_booted(&self) {
+    /// Waits until the host has started all it starts, and serves.
+    pub async fn wait_until_booted(&self) {
         let question = if self.host.is_systemd() {
             "[ \"$(systemctl is-system-running)\" = running ]"
         } else {
@@ -196,10 +207,19 @@ pub fn skipped<T>(why: &str) -> Option<T> {
     None
 }
 
-async fn locked(path: &Path) -> File {
-    let file = File::create(path).unwrap();
-    wait_until("the host is free", LOCKED_WITHIN, || async { file.try_lock().is_ok() }).await;
-    file
+/// Waits until one of these hosts is free, and takes it.
+async fn first_free(hosts: &[Host]) -> (File, Host) {
+    let end = Instant::now() + LOCKED_WITHIN;
+    let mut files: Vec<_> =
+        hosts.iter().map(|host| (File::create(host.folder.join("in-use")).unwrap(), host)).collect();
+    loop {
+        if let Some(free) = files.iter().position(|(file, _)| file.try_lock().is_ok()) {
+            let (file, host) = files.swap_remove(free);
+            return (file, host.clone());
+        }
+        assert!(Instant::now() < end, "no host is free within {LOCKED_WITHIN:?}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn run_inside(first: u32, script: &str) -> Ended {

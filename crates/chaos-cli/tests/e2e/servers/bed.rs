@@ -1,7 +1,7 @@
 //! Test hosts as the end-to-end tests use them: without a runtime of their own around them.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
@@ -10,27 +10,98 @@ use crate::world::Experiment;
 
 /// Seconds after the hold in which a host undoes without us. As short as can be, so that tests need not wait.
 const MARGIN: &str = "2s";
+/// How long a host may take to undo by itself, its deadline or its boot included.
+const UNDONE_WITHIN: Duration = Duration::from_secs(40);
+/// Between two looks at a host that shall undo by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long what a boot or a cable has begun may take.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Succeeds when every rope on a host has done its work.
+const ROPES_ARE_DONE: &str = "for rope in /run/chaos_2* /var/lib/chaos_2*; do
+    [ ! -d \"$rope\" ] || [ -e \"$rope/done\" ] || exit 1
+done";
+/// Takes away what a test that failed has left, so that the next one does not fail for it.
+const SWEEP: &str = "rm -rf /var/lib/chaos_2* /run/chaos_2* /etc/systemd/system/chaos_2* \
+    /etc/systemd/system/sysinit.target.wants/chaos_2* /ext/.chaos_2* /data/of-the-third-fault";
 
 /// Some hosts that nobody else uses meanwhile, and how they were at first.
 pub struct Bed {
     runtime: Runtime,
     hosts: Vec<TestHost>,
-    before: Vec<HostSnapshot>,
+    before: Vec<Look>,
+    set: Set,
+}
+
+/// What a test needs on its hosts besides what every host has.
+#[derive(Debug, Clone, Copy)]
+pub struct Set {
+    /// Shell text that makes what the test acts on.
+    pub set_up: &'static str,
+    /// Shell text that takes it away again.
+    pub clean_up: &'static str,
+    /// Shell text that brings back what is gone after any reboot.
+    pub after_reboot: &'static str,
+    /// Shell text that prints more of what must be as before.
+    pub look: &'static str,
+    /// The engine and the name of a container on the host that is meant in its place.
+    pub container: Option<(&'static str, &'static str)>,
+}
+
+impl Set {
+    /// Nothing.
+    pub const NONE: Self = Self { set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
+}
+
+/// What is seen of one host.
+struct Look {
+    host: HostSnapshot,
+    more: String,
 }
 
 impl Bed {
     /// Takes the hosts of these names; `None` where they are not up and may be missing.
     pub fn take(names: &[&str]) -> Option<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let hosts = runtime.block_on(TestHost::get_all(names))?;
-        let mut bed = Self { runtime, hosts, before: Vec::new() };
-        bed.look();
+        Self::of(|runtime| runtime.block_on(TestHost::get_all(names)), Set::NONE)
+    }
+
+    /// Takes any host, with this set up on it.
+    pub fn take_any(set: Set) -> Option<Self> {
+        Self::of(|runtime| Some(vec![runtime.block_on(TestHost::get("any"))?]), set)
+    }
+
+    /// Takes any host as it is after a reboot, without what earlier tests have left in its memory.
+    pub fn take_any_rebooted(set: Set) -> Option<Self> {
+        let mut bed = Self::take_any(set)?;
+        bed.reboot();
+        bed.before = bed.look();
         Some(bed)
     }
 
-    /// Takes what is there now for what must be there in the end.
-    pub fn look(&mut self) {
-        self.before = self.hosts.iter().map(|host| self.runtime.block_on(host.snapshot())).collect();
+    fn of(take: impl FnOnce(&Runtime) -> Option<Vec<TestHost>>, set: Set) -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let hosts = take(&runtime)?;
+        let mut bed = Self { runtime, hosts, before: Vec::new(), set };
+        bed.on_all(set.set_up);
+        bed.before = bed.look();
+        Some(bed)
+    }
+
+    fn look(&self) -> Vec<Look> {
+        let look = |host: &TestHost| Look {
+            host: self.runtime.block_on(host.snapshot()),
+            more: match self.set.look {
+                "" => String::new(),
+                script => self.runtime.block_on(host.sh(script)),
+            },
+        };
+        self.hosts.iter().map(look).collect()
+    }
+
+    fn on_all(&self, script: &str) {
+        if !script.is_empty() {
+            self.hosts.iter().for_each(|host| drop(self.runtime.block_on(host.sh(script))));
+        }
     }
 
     /// Runs shell text as root on a host, past the product.
@@ -50,7 +121,7 @@ impl Bed {
             let is_joined = || {
                 host.is_true("ip -o link show eth0 | grep -q LOWER_UP && ! ip -6 -o addr | grep -q tentative")
             };
-            self.runtime.block_on(wait_until("the cable is in", Duration::from_secs(20), is_joined));
+            self.runtime.block_on(wait_until("the cable is in", SOON, is_joined));
         }
     }
 
@@ -59,59 +130,78 @@ impl Bed {
         for host in &self.hosts {
             self.runtime.block_on(host.reboot_and_wait());
         }
+        self.on_all(self.set.after_reboot);
+    }
+
+    /// Waits until no host reboots that was told to, and brings back what is gone after any reboot.
+    pub fn wait_for_boots(&self) {
+        for host in &self.hosts {
+            // One that was told so just now still runs for a moment.
+            self.runtime.block_on(async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                host.wait_until_booted().await;
+            });
+        }
+        self.on_all(self.set.after_reboot);
     }
 
     /// Returns in what a host differs from what it was, but for its cable and the ropes that wait to be read by a recovery.
-    pub fn difference(&self) -> Option<String> {
-        self.hosts.iter().zip(&self.before).find_map(|(host, before)| {
-            let after = self.runtime.block_on(host.snapshot());
-            let lines: Vec<_> = before
-                .diff(&after)
-                .lines()
-                .filter(|line| !is_rope(line) && !is_link(line))
-                .map(str::to_owned)
-                .collect();
-            (!lines.is_empty()).then(|| format!("{} is not as it was:\n{}", host.host.name, lines.join("\n")))
+    fn difference_by_itself(&self) -> Option<String> {
+        self.difference(|line| !is_rope(line) && !is_link(line))
+    }
+
+    fn difference(&self, counts: impl Fn(&str) -> bool) -> Option<String> {
+        let after = self.look();
+        let hosts = self.hosts.iter().zip(self.before.iter().zip(&after));
+        hosts.into_iter().find_map(|(host, (before, after))| {
+            let name = &host.host.name;
+            if before.more != after.more {
+                return Some(format!("{name} is not as it was:\n{}\nbut:\n{}", before.more, after.more));
+            }
+            let difference = before.host.diff(&after.host);
+            let lines: Vec<_> = difference.lines().filter(|line| counts(line)).collect();
+            (!lines.is_empty()).then(|| format!("{name} is not as it was:\n{}", lines.join("\n")))
         })
     }
 
     /// Waits until the hosts are as they were, with nobody's help.
     pub fn wait_for_deadlines(&self, at: &str) {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
-        let mut last = None;
-        let bound = Duration::from_secs(25);
-        let is_same = || {
-            last = self.difference();
-            last.is_none()
-        };
-        let mut is_same = is_same;
-        let end = std::time::Instant::now() + bound;
-        while !is_same() {
-            assert!(std::time::Instant::now() < end, "{what} within {bound:?}: {last:?}");
-            std::thread::sleep(Duration::from_millis(300));
+        let end = Instant::now() + UNDONE_WITHIN;
+        // A look at everything takes long; the ropes say when it is time for one.
+        for host in &self.hosts {
+            while !self.runtime.block_on(host.is_true(ROPES_ARE_DONE)) {
+                assert!(
+                    Instant::now() < end,
+                    "{what} within {UNDONE_WITHIN:?}: a rope has not come to its end"
+                );
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        while let Some(difference) = self.difference_by_itself() {
+            assert!(Instant::now() < end, "{what} within {UNDONE_WITHIN:?}: {difference}");
+            std::thread::sleep(LOOK_EVERY);
         }
     }
 
     /// Fails unless every host is exactly as it was, ropes included.
     #[track_caller]
     pub fn assert_same(&self, at: &str) {
-        for (host, before) in self.hosts.iter().zip(&self.before) {
-            let difference = before.diff(&self.runtime.block_on(host.snapshot()));
-            assert!(
-                difference.is_empty(),
-                "after a kill at {at}, {} is not as it was:\n{difference}",
-                host.host.name
-            );
+        if let Some(difference) = self.difference(|_| true) {
+            panic!("after a kill at {at}, {difference}");
         }
     }
 
     /// Returns the entries of `hosts:` for all hosts, in flow style.
-    pub fn entries(&self) -> String {
+    fn entries(&self) -> String {
         let key = self.key();
+        let container = self.set.container.map_or_else(String::new, |(engine, name)| {
+            format!(", container_engine: {engine}, container: {name}")
+        });
         let entry = |host: &TestHost| {
             let address = host.ssh();
             format!(
-                "{{host: {}, port: {}, username: root, auth: {{type: key, private_key_path: {}}}}}",
+                "{{host: {}, port: {}, username: root, auth: {{type: key, private_key_path: {}}}{container}}}",
                 address.ip(),
                 address.port(),
                 key.display()
@@ -122,20 +212,24 @@ impl Bed {
 
     /// Returns `target_config:` in flow style.
     pub fn config(&self) -> String {
+        self.config_with(MARGIN)
+    }
+
+    fn config_with(&self, margin: &str) -> String {
         let known_hosts = inventory().unwrap().known_hosts;
         format!(
-            "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none}}, deadline_margin: {MARGIN}}}",
+            "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none}}, deadline_margin: {margin}}}",
             self.entries(),
             known_hosts.display()
         )
     }
 
-    /// Returns an experiment on all hosts.
-    pub fn experiment(&self, hold: &str, skills: &str) -> Experiment {
+    /// Returns an experiment on all hosts, whose ropes come this long after the hold.
+    pub fn experiment(&self, hold: &str, margin: &str, skills: &str) -> Experiment {
         let skills: String = skills.lines().map(|line| format!("      {line}\n")).collect();
         Experiment::from_text(&format!(
             "experiments:\n  - name: servers\n    target: server\n    target_config: {}\n    duration: {hold}\n    skills:\n{skills}",
-            self.config()
+            self.config_with(margin)
         ))
     }
 
@@ -146,18 +240,20 @@ impl Bed {
 }
 
 impl Drop for Bed {
-    /// What a failed test leaves must not fail the next one.
+    /// A host is left to the next test as it was found, by a test that failed too.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let has_failed = std::thread::panicking();
+        if has_failed {
             self.join();
-            for host in 0..self.hosts.len() {
-                self.sh(
-                    host,
-                    "rm -rf /var/lib/chaos_2* /run/chaos_2* /etc/systemd/system/chaos_2* \
-                    /etc/systemd/system/sysinit.target.wants/chaos_2* /ext/.chaos_2* /srv/*",
-                );
+        }
+        for host in &self.hosts {
+            if has_failed {
+                self.runtime.block_on(host.is_true(SWEEP));
             }
-            self.reboot();
+            self.runtime.block_on(host.is_true(self.set.clean_up));
+        }
+        if has_failed {
+            self.hosts.iter().for_each(|host| self.runtime.block_on(host.reboot_and_wait()));
         }
     }
 }
@@ -172,7 +268,12 @@ fn is_rope(line: &str) -> bool {
     let is_inside = |base: &str| line.contains(&format!("{base}/chaos_2"));
     // A directory counts those inside it.
     let is_around = line.ends_with(" '/run'") || line.ends_with(" '/var/lib'");
-    // A boot has loaded it; only a recovery lets the service manager forget it.
+    // A boot has loaded the boot unit, and with it those that it names; only a recovery lets the service manager forget them.
+    // A unit that was there before and is dead now has another line, for what it was.
+    let is_loaded_with_it = line.starts_with("+ units:") && line.ends_with(".service loaded inactive dead");
     let is_boot_unit = line.contains(" chaos_2") && line.ends_with("-boot.service loaded inactive dead");
-    is_around || is_boot_unit || (line.starts_with('+') && (is_inside("/run") || is_inside("/var/lib")))
+    is_around
+        || is_loaded_with_it
+        || is_boot_unit
+        || (line.starts_with('+') && (is_inside("/run") || is_inside("/var/lib")))
 }

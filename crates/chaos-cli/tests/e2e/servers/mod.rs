@@ -2,6 +2,8 @@
 
 mod bed;
 #[cfg(feature = "crash-points")]
+mod containers;
+#[cfg(feature = "crash-points")]
 mod crash;
 mod example;
 mod mixed;
@@ -9,4 +11,4 @@ mod mixed;
 #[path = "../../../../chaos-server/tests/world/mod.rs"]
 mod hosts;
 
-pub use bed::Bed;
+pub use bed::{Bed, Set};
