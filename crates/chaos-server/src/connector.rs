@@ -41,6 +41,6 @@ impl Connector for ServerConnector {
     }
 
     fn with_environment(&self, config: Value) -> Value {
-        config::with_environment(config)
+        connect::with_variables(config::with_environment(config))
     }
 }

@@ -1,5 +1,6 @@
 //! Who is let in, with what, and what is said to who is not.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use chaos_core::Secret;
 use chaos_host::Script;
-use chaos_host::transport::ssh::{Auth, KeyFile, SshConfig};
+use chaos_host::transport::ssh::{self, Auth, KeyFile, SshConfig, UserConfig};
 
 use crate::sshd::{self, Sshd, fingerprint, keygen};
 use crate::{assert_says, host, say, trouble};
@@ -236,6 +237,28 @@ async fn an_agent_that_is_not_there_is_named() {
     let auth = vec![Auth::Agent { socket: Some(server.file("nowhere")), fingerprint: None }];
     let said = trouble(SshConfig { auth, ..server.login() }).await;
     assert_says(&said, &["refused: failed to reach the SSH agent at `", "nowhere"]);
+}
+
+#[tokio::test]
+async fn an_agent_of_a_variable_is_asked_with_the_environment_of_who_connected_first() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let agent = Agent::start(server.file("agent"));
+    agent.add(&server.file("user"));
+    let text = "IdentityAgent $CHAOS_TEST_NOWHERE\nIdentityFile /nowhere\n";
+    std::fs::write(server.file("ssh_config"), text).unwrap();
+    let user_config = UserConfig::File(server.file("ssh_config"));
+    let config = SshConfig { auth: Vec::new(), user_config, ..server.login() };
+    let left_out = "agent of `IdentityAgent $CHAOS_TEST_NOWHERE` left out: the variable is not set";
+    assert_says(&trouble(config.clone()).await, &["refused: ", left_out]);
+    let socket = agent.socket.display().to_string();
+    let variables = BTreeMap::from([("CHAOS_TEST_NOWHERE".to_owned(), socket)]);
+    assert_eq!(ssh::variables(&config), BTreeMap::new());
+    let config = SshConfig { variables: variables.clone(), ..config };
+    assert_eq!(ssh::variables(&config), variables);
+    assert_eq!(say(&host(config).await, &Script::new("printf x")).await, "x");
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ with_login_keys! {
         /// What to call it in plans and reports, and what policy knows it by beside its address. Default: `host`, with the
         /// port where one is given, and the container.
         pub name: Option<String>,
+        /// Variables of the environment that the SSH configuration names. Nobody writes them: a run hands them to its guardian.
+        #[serde(default)]
+        #[schemars(skip)]
+        pub ssh_variables: BTreeMap<String, String>,
     }
 }
 
@@ -160,6 +164,7 @@ impl HostConfig {
         Self {
             host: self.host,
             name: self.name,
+            ssh_variables: self.ssh_variables,
             port: self.port.or(defaults.port),
             username: self.username.or(defaults.username),
             auth: self.auth.or(defaults.auth),

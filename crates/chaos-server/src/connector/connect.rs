@@ -8,6 +8,8 @@ use chaos_host::transport::Transport;
 use chaos_host::transport::local::Local;
 use chaos_host::transport::ssh::{Ssh, SshConfig, UserConfig};
 use chaos_host::{Become, Host, HostError};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::container;
 use crate::config::{BecomeMethod, Connection, HostConfig, ServerConfig, absolute, check_host};
@@ -54,6 +56,20 @@ fn the_one(config: &ServerConfig) -> Result<HostConfig, FaultError> {
             Err(invalid(format!("a connection is to one host, and this names {count} hosts and lists")))
         }
     }
+}
+
+/// Adds what the SSH configuration takes from our environment, so that a process with another one connects the same way.
+pub(super) fn with_variables(mut config: Value) -> Value {
+    let host = ServerConfig::deserialize(&config).ok().and_then(|typed| the_one(&typed).ok());
+    let ssh = host.filter(|host| host.connection.unwrap_or_default() == Connection::Ssh);
+    let Some(Ok(ssh)) = ssh.as_ref().map(ssh_config) else { return config };
+    let variables = chaos_host::transport::ssh::variables(&ssh);
+    if let Some(host) = config.pointer_mut("/hosts/0").and_then(Value::as_object_mut)
+        && !variables.is_empty()
+    {
+        host.insert("ssh_variables".to_owned(), json!(variables));
+    }
+    config
 }
 
 fn invalid(why: String) -> FaultError {
@@ -114,6 +130,7 @@ fn ssh_config(host: &HostConfig) -> Result<SshConfig, FaultError> {
         host_key: host.host_key().map_err(invalid)?,
         known_hosts: host.known_hosts.iter().map(|path| absolute(path, None)).collect(),
         user_config,
+        variables: host.ssh_variables.clone(),
         connect_timeout: host.timeout().map_err(invalid)?,
         ..SshConfig::new(host.host.clone())
     })
@@ -178,6 +195,21 @@ fn identity(host: &HostConfig, way: &Way, facts: &Facts, container: Option<&Cont
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guardian_gets_the_variables_that_the_ssh_configuration_names() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "Host web\n IdentityFile ${PATH}/key\nHost *\n IdentityAgent $PATH\n")
+            .unwrap();
+        let config = json!({ "hosts": [{ "host": "web", "ssh_config": file.path() }] });
+        let path = std::env::var("PATH").unwrap();
+        let handed = with_variables(config.clone());
+        assert_eq!(handed["hosts"][0]["ssh_variables"], json!({ "PATH": path }));
+        let again = the_one(&ServerConfig::deserialize(&handed).unwrap()).unwrap();
+        assert_eq!(ssh_config(&again).unwrap().variables["PATH"], path);
+        let without = json!({ "hosts": [{ "host": "web", "ssh_config": "none" }] });
+        assert_eq!(with_variables(without.clone()), without);
+    }
 
     #[test]
     fn policy_knows_a_host_by_every_name_and_address_that_led_to_it() {
