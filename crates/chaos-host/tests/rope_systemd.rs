@@ -156,7 +156,7 @@ impl Bench {
 /// One test at a time on the host: they restart it.
 fn lock(config: &str) -> std::fs::File {
     let folder = std::path::Path::new(config).parent().unwrap();
-    let file = std::fs::File::create(folder.join("th1/in-use")).unwrap();
+    let file = std::fs::File::create(folder.join("th1.in-use")).unwrap();
     file.lock().unwrap();
     file
 }

@@ -40,7 +40,7 @@ impl TestHost {
         let world: Value = serde_json::from_str(&text).unwrap();
         let index = world["hosts"].as_array().unwrap().iter().position(|host| host["name"] == name).unwrap();
         let folder = PathBuf::from(world["hosts"][index]["folder"].as_str().unwrap());
-        let lock = File::options().create(true).append(true).open(folder.join("in-use")).unwrap();
+        let lock = File::options().create(true).append(true).open(folder.with_extension("in-use")).unwrap();
         lock.lock_shared().unwrap();
         Some(Self { world, index, _lock: lock })
     }

@@ -210,8 +210,10 @@ pub fn skipped<T>(why: &str) -> Option<T> {
 /// Waits until one of these hosts is free, and takes it.
 async fn first_free(hosts: &[Host]) -> (File, Host) {
     let end = Instant::now() + LOCKED_WITHIN;
-    let mut files: Vec<_> =
-        hosts.iter().map(|host| (File::create(host.folder.join("in-use")).unwrap(), host)).collect();
+    let mut files: Vec<_> = hosts
+        .iter()
+        .map(|host| (File::create(host.folder.with_extension("in-use")).unwrap(), host))
+        .collect();
     loop {
         if let Some(free) = files.iter().position(|(file, _)| file.try_lock().is_ok()) {
             let (file, host) = files.swap_remove(free);

@@ -33,7 +33,7 @@ impl Machine {
     pub fn take(described: &Value) -> Outcome<Self> {
         let text = |key: &str| described[key].as_str().unwrap_or_default().to_owned();
         let folder = PathBuf::from(text("folder"));
-        let path = folder.join("in-use");
+        let path = folder.with_extension("in-use");
         let lock = File::create(&path).context(|| format!("open `{}`", path.display()))?;
         process::wait_for(&format!("{} free", text("name")), FREE_MAX, || lock.try_lock().is_ok())?;
         let network =
