@@ -6,49 +6,27 @@
     reason = "every test file uses its own part; a test ends where something is off"
 )]
 
+#[path = "../stage/setup.rs"]
+mod setup;
+
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use chaos_core::clock::SystemClock;
-use chaos_core::context::{Progress, ResourceFilter};
-use chaos_core::id::{RunId, StepId};
-use chaos_core::{Connector, Effect, Fault, FaultError, PrepareContext, Reverted, StepContext};
-use chaos_server::{HostFault, HostStep, OnHost, ServerConnector, ServerTarget};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext};
+use chaos_server::{HostFault, HostStep, OnHost, ServerTarget};
+use serde_json::Value;
+use setup::{Setup, journaled, new_run};
 
 use crate::world::{TestHost, inventory, wait_until};
 
-static USES: AtomicU32 = AtomicU32::new(0);
-
 /// Connects to a host as one of its users; all but root become root there.
-pub async fn connect(host: &TestHost, user: &str, margin: &str) -> ServerTarget {
-    connect_to(host, user, margin, Value::Null).await
+pub async fn connect(host: &TestHost, user: &'static str, margin: &'static str) -> ServerTarget {
+    Setup { user, margin: Some(margin), ..Setup::default() }.connect(host).await
 }
 
 /// Connects to a container on a host.
-pub async fn connect_container(host: &TestHost, name: &str) -> ServerTarget {
-    connect_to(host, "root", "60s", name.into()).await
-}
-
-async fn connect_to(host: &TestHost, user: &str, margin: &str, container: Value) -> ServerTarget {
-    let inventory = inventory().unwrap();
-    let config = json!({
-        "hosts": [{
-            "host": host.host.address.to_string(),
-            "port": host.host.port,
-            "username": user,
-            "auth": { "type": "key", "private_key_path": inventory.keys.ed25519 },
-            "known_hosts": inventory.known_hosts,
-            "ssh_config": "none",
-            "become": if user == "root" { "none" } else { "sudo" },
-            "container": container,
-        }],
-        "deadline_margin": margin,
-    });
-    ServerConnector.connect(serde_json::from_value(config).unwrap()).await.unwrap()
+pub async fn connect_container(host: &TestHost, name: &'static str) -> ServerTarget {
+    Setup { container: Some(("auto", name)), ..Setup::default() }.connect(host).await
 }
 
 /// One use of a fault on a host, with its step taken through JSON as the journal does.
@@ -58,37 +36,18 @@ pub struct Use<F: HostFault> {
     pub target: ServerTarget,
     /// The step.
     pub step: HostStep<F::Step>,
-    cx: StepContext,
+    setup: Setup,
+    run: RunId,
+    has_acted: bool,
     session: Option<<OnHost<F> as Fault>::Session>,
-}
-
-/// Asks a fault for its one step.
-pub async fn prepare<F: HostFault>(
-    target: &ServerTarget,
-    hold: Duration,
-    params: Value,
-) -> Result<(PrepareContext, HostStep<F::Step>), FaultError> {
-    let random = USES.fetch_add(1, Ordering::Relaxed) ^ (std::process::id() << 4);
-    let cx = PrepareContext {
-        run: RunId::new(jiff::Timestamp::now(), random),
-        use_number: 1,
-        seed: 42,
-        hold,
-        filter: ResourceFilter::default(),
-    };
-    let params = serde_json::from_value(params)
-        .map_err(|error| FaultError::Params(chaos_core::Failure::new("read the parameters").source(error)))?;
-    let mut steps = OnHost(F::default()).prepare(&cx, target, params).await?;
-    assert_eq!(steps.len(), 1);
-    let text = serde_json::to_string(&steps.remove(0)).unwrap();
-    Ok((cx, serde_json::from_str(&text).unwrap()))
 }
 
 /// Why a fault refuses parameters on a host; the test ends when it does not.
 pub async fn refusal<F: HostFault>(target: &ServerTarget, params: Value) -> FaultError {
-    match prepare::<F>(target, Duration::from_secs(60), params.clone()).await {
+    let fault = OnHost(F::default());
+    match Setup::default().prepare(&fault, target, &new_run(), params.clone()).await {
         Err(error) => error,
-        Ok((_, step)) => panic!("{params} is accepted: {step}"),
+        Ok(steps) => panic!("{params} is accepted: {}", journaled(steps)),
     }
 }
 
@@ -101,18 +60,15 @@ impl<F: HostFault> Use<F> {
 
     /// Prepares a use on a connected host.
     pub async fn on(target: ServerTarget, hold: Duration, params: Value) -> Self {
-        let prepared = prepare::<F>(&target, hold, params).await;
-        let (cx, step) = prepared.unwrap_or_else(|error| panic!("{}", error.chain()));
-        let cx = StepContext {
-            run: cx.run,
-            step: StepId(1),
-            hold,
-            cancel: CancellationToken::new(),
-            progress: Progress::none(),
-            clock: Arc::new(SystemClock),
-            has_acted: false,
-        };
-        Self { fault: OnHost(F::default()), target, step, cx, session: None }
+        let (setup, run) = (Setup { hold, ..Setup::default() }, new_run());
+        let fault = OnHost(F::default());
+        let prepared = setup.prepare(&fault, &target, &run, params).await;
+        let step = journaled(prepared.unwrap_or_else(|error| panic!("{}", error.chain())));
+        Self { fault, target, step, setup, run, has_acted: false, session: None }
+    }
+
+    fn cx(&self) -> StepContext {
+        self.setup.step_context(&self.run, self.has_acted)
     }
 
     /// Arms and acts.
@@ -122,16 +78,16 @@ impl<F: HostFault> Use<F> {
 
     /// Arms and acts, or says why not.
     pub async fn try_inject(&mut self) -> Result<Effect, FaultError> {
-        let mut session = self.fault.arm(&self.cx, &self.target, &self.step).await?;
-        let effect = self.fault.inject(&self.cx, &self.target, &self.step, &mut session).await;
+        let mut session = self.fault.arm(&self.cx(), &self.target, &self.step).await?;
+        let effect = self.fault.inject(&self.cx(), &self.target, &self.step, &mut session).await;
         self.session = Some(session);
-        self.cx.has_acted = effect.is_ok();
+        self.has_acted = effect.is_ok();
         effect
     }
 
     /// Ends the hold and returns what was measured.
     pub async fn finish(&mut self) -> Result<Option<Effect>, FaultError> {
-        self.fault.finish(&self.cx, self.session.take().unwrap()).await
+        self.fault.finish(&self.cx(), self.session.take().unwrap()).await
     }
 
     /// Ends the hold and returns what was measured; the test ends when the effect was not there any more.
@@ -147,12 +103,12 @@ impl<F: HostFault> Use<F> {
     /// Undoes, or says why not.
     pub async fn try_revert(&mut self) -> Result<Reverted, FaultError> {
         self.session = None;
-        self.fault.revert(&self.cx, &self.target, &self.step).await
+        self.fault.revert(&self.cx(), &self.target, &self.step).await
     }
 
     /// Takes the rope away.
     pub async fn disarm(&self) {
-        self.fault.disarm(&self.cx, &self.target, &self.step).await.unwrap();
+        self.fault.disarm(&self.cx(), &self.target, &self.step).await.unwrap();
     }
 
     /// Undoes on a new connection, as a recovery does, and takes the rope away.

@@ -5,55 +5,15 @@
     reason = "every test file uses its own part; a test ends where something is off"
 )]
 
-use std::sync::Arc;
-use std::time::Duration;
+mod setup;
 
-use chaos_core::clock::SystemClock;
-use chaos_core::context::{Progress, ResourceFilter};
-use chaos_core::{
-    Connector, Effect, Fault, FaultError, PrepareContext, Reverted, RunId, StepContext, StepFacts, StepId,
-};
-use chaos_server::{ServerConnector, ServerTarget};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext, StepFacts};
+use chaos_server::ServerTarget;
+use serde_json::Value;
+pub use setup::Setup;
+use setup::{journaled, new_run};
 
-use crate::world::{HostSnapshot, TestHost, inventory};
-
-/// What an experiment and its target say.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Who logs in; everybody but root needs `sudo`.
-    pub user: &'static str,
-    /// `resource_filters`.
-    pub filters: Vec<&'static str>,
-    /// `exclude_services`.
-    pub excluded: Vec<&'static str>,
-    /// Whether faults may choose.
-    pub may_choose: bool,
-    /// The seed.
-    pub seed: u64,
-    /// How long the fault is held. It is the least that a deadline is away from its arming.
-    pub hold: Duration,
-    /// `deadline_margin`.
-    pub margin: Option<&'static str>,
-    /// The engine and the name of a container on the host that is meant in its place.
-    pub container: Option<(&'static str, &'static str)>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            user: "root",
-            filters: Vec::new(),
-            excluded: Vec::new(),
-            may_choose: true,
-            seed: 7,
-            hold: Duration::from_secs(60),
-            margin: None,
-            container: None,
-        }
-    }
-}
+use crate::world::{HostSnapshot, TestHost};
 
 /// A test host with a connection to it and a fault.
 pub struct Stage<F> {
@@ -90,10 +50,9 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
 
     /// Uses a host that the test has already.
     pub async fn on(host: TestHost, setup: Setup) -> Self {
-        let target = connect(&host, &setup).await;
+        let target = setup.connect(&host).await;
         let before = host.snapshot().await;
-        let run = RunId::new(jiff::Timestamp::now(), rand::random());
-        Self { host, target, fault: F::default(), before, setup, run }
+        Self { host, target, fault: F::default(), before, setup, run: new_run() }
     }
 
     /// Changes the seed of the preparations that follow.
@@ -103,31 +62,12 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
 
     /// Prepares, with parameters as people write them.
     pub async fn prepare(&self, params: Value) -> Result<Vec<F::Step>, FaultError> {
-        let params = match serde_json::from_value(params) {
-            Ok(params) => params,
-            Err(error) => {
-                let failure = chaos_core::Failure::new("read the parameters").source(error);
-                return Err(FaultError::Params(failure));
-            }
-        };
-        let expressions = self.setup.filters.iter().map(|text| regex::Regex::new(text).unwrap());
-        let cx = PrepareContext {
-            run: self.run.clone(),
-            use_number: 1,
-            seed: self.setup.seed,
-            hold: self.setup.hold,
-            filter: ResourceFilter::new(expressions.collect()),
-        };
-        self.fault.prepare(&cx, &self.target, params).await
+        self.setup.prepare(&self.fault, &self.target, &self.run, params).await
     }
 
     /// Prepares the one step of these parameters.
     pub async fn step(&self, params: Value) -> F::Step {
-        let mut steps = self.prepare(params).await.unwrap_or_else(|error| panic!("{}", error.chain()));
-        assert_eq!(steps.len(), 1);
-        let step = steps.remove(0);
-        // Whatever is done with it is done with what the journal would hold.
-        serde_json::from_str(&serde_json::to_string(&step).unwrap()).unwrap()
+        journaled(self.prepare(params).await.unwrap_or_else(|error| panic!("{}", error.chain())))
     }
 
     /// Returns why these parameters are refused, and sees that the host was not touched.
@@ -195,43 +135,10 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
 
     /// Connects anew, as another process would.
     pub async fn connect_again(&mut self) {
-        self.target = connect(&self.host, &self.setup).await;
+        self.target = self.setup.connect(&self.host).await;
     }
 
     fn cx(&self, has_acted: bool) -> StepContext {
-        StepContext {
-            run: self.run.clone(),
-            step: StepId(1),
-            hold: self.setup.hold,
-            cancel: CancellationToken::new(),
-            progress: Progress::none(),
-            clock: Arc::new(SystemClock),
-            has_acted,
-        }
+        self.setup.step_context(&self.run, has_acted)
     }
-}
-
-async fn connect(host: &TestHost, setup: &Setup) -> ServerTarget {
-    let world = inventory().unwrap();
-    let become_root = if setup.user == "root" { "none" } else { "sudo" };
-    let mut config = json!({
-        "hosts": [{
-            "host": host.host.address.to_string(),
-            "username": setup.user,
-            "auth": {"type": "key", "private_key_path": world.keys.ed25519},
-            "known_hosts": world.known_hosts,
-            "ssh_config": "none",
-            "become": become_root,
-        }],
-        "discovery": {"enabled": setup.may_choose, "exclude_services": setup.excluded},
-    });
-    if let Some(margin) = setup.margin {
-        config["deadline_margin"] = json!(margin);
-    }
-    if let Some((engine, name)) = setup.container {
-        config["hosts"][0]["container_engine"] = engine.into();
-        config["hosts"][0]["container"] = name.into();
-    }
-    let config = serde_json::from_value(config).unwrap();
-    ServerConnector.connect(config).await.unwrap_or_else(|error| panic!("{}", error.chain()))
 }
