@@ -239,10 +239,8 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
-    /// A host is left to the next test as it was found, by a test that failed too.
-    fn drop(&mut self) {
-        let has_failed = std::thread::panicking();
+impl Bed {
+    fn leave(&self, has_failed: bool) {
         if has_failed {
             self.join();
         }
@@ -255,6 +253,16 @@ impl Drop for Bed {
         if has_failed {
             self.hosts.iter().for_each(|host| self.runtime.block_on(host.reboot_and_wait()));
         }
+    }
+}
+
+impl Drop for Bed {
+    /// A host is left to the next test as it was found, by a test that failed too.
+    fn drop(&mut self) {
+        let has_failed = std::thread::panicking();
+        let left = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.leave(has_failed)));
+        // A second panic would end the whole test program, and hide what the first one was about.
+        assert!(left.is_ok() || has_failed, "a host cannot be left as it was found");
     }
 }
 
