@@ -31,4 +31,6 @@ pub use model::{
 };
 pub use status::{HistoryEntry, OpenStep, StatusReport, UnresolvedReport, UnresolvedState};
 pub use text::Ink;
-pub use words::{duration as duration_words, effect as effect_words, plain, undone as undone_words};
+pub use words::{
+    duration as duration_words, effect as effect_words, plain, steps as steps_words, undone as undone_words,
+};

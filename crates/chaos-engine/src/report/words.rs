@@ -36,7 +36,7 @@ fn target(target: &TargetReport) -> (String, String) {
 }
 
 /// Returns a number of steps in words.
-pub(super) fn steps(count: usize) -> String {
+pub fn steps(count: usize) -> String {
     match count {
         1 => "1 step".to_owned(),
         count => format!("{count} steps"),

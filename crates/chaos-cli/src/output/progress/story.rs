@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chaos_core::{Effect, ExperimentPlan, Plan, RecordBody, StepId};
-use chaos_engine::report::{duration_words, effect_words, plain, undone_words};
+use chaos_engine::report::{duration_words, effect_words, plain, steps_words, undone_words};
 
 /// Remembers names, so that later events can be told with them.
 #[derive(Debug, Default)]
@@ -48,12 +48,12 @@ impl Story {
             RecordBody::ExperimentStarted { experiment } => {
                 let chapter = self.experiments.get(*experiment)?;
                 Some(format!(
-                    "experiment `{}` ({} of {}) on {}: {} steps, hold {}",
+                    "experiment `{}` ({} of {}) on {}: {}, hold {}",
                     chapter.name,
                     experiment + 1,
                     self.experiments.len(),
                     chapter.target,
-                    chapter.steps,
+                    steps_words(chapter.steps),
                     duration_words(chapter.hold),
                 ))
             }

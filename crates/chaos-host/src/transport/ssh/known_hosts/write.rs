@@ -38,7 +38,7 @@ impl NewKey {
 impl fmt::Display for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = fingerprint(&self.key);
-        write!(f, "`{}` has the key {key}, which belongs into `{}`", self.name, self.file.display())
+        write!(f, "`{}` has the key {key}, which is not in `{}` yet", self.name, self.file.display())
     }
 }
 
