@@ -8,13 +8,12 @@ mod amount;
 
 use std::time::Duration;
 
-use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
 use chaos_host::{Limits, Output, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::room;
+use super::room::{self, Spot};
 use super::size::{Bytes, Percent, show};
 use crate::host_fault::{HostFacts, HostFault, effect};
 use crate::target::ServerTarget;
@@ -107,17 +106,9 @@ pub enum Holder {
 /// One file system to fill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The directory that the file is made in, without symbolic links.
-    pub dir: String,
-    /// Its device and inode, as `stat` prints them: it must still be this one.
-    pub identity: String,
-    /// The directory as a person wrote it, where that leads through a symbolic link.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written: Option<String>,
-    /// The mount point.
-    pub mount: String,
-    /// The type of the file system.
-    pub file_system: String,
+    /// Where the file is made.
+    #[serde(flatten)]
+    pub spot: Spot,
     /// How many bytes are taken.
     pub bytes: u64,
     /// How many bytes were available.
@@ -134,20 +125,8 @@ pub struct Step {
 
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { mount, file_system, bytes, available, .. } = self;
-        write!(
-            f,
-            "take {} of the {} available on `{mount}` ({file_system})",
-            show(*bytes),
-            show(*available)
-        )?;
-        if self.dir != self.mount {
-            write!(f, ", in `{}`", self.dir)?;
-        }
-        match &self.written {
-            Some(written) => write!(f, "; `{written}` leads there through a symbolic link"),
-            None => Ok(()),
-        }
+        let (bytes, available) = (show(self.bytes), show(self.available));
+        write!(f, "take {bytes} of the {available} available on {}", self.spot)
     }
 }
 
@@ -161,8 +140,8 @@ impl Step {
             .set("id", id)
             .set("kind", holder)
             .set("bytes", self.bytes.to_string())
-            .set("dir", &self.dir)
-            .set("identity", &self.identity)
+            .set("dir", &self.spot.dir)
+            .set("identity", &self.spot.identity)
             .set("name", format!(".{id}.fill"))
     }
 }
@@ -193,16 +172,11 @@ impl HostFault for DiskFill {
         }
         let amount = amount::amount(&place, goal, params.keep_free)?;
         room::check_memory(&place, amount.bytes)?;
-        let is_same = place.real == params.target_mount.trim_end_matches('/');
         let has_systemd = target.facts().has_systemd;
         Ok(vec![Step {
-            written: (!is_same).then(|| params.target_mount.clone()),
-            dir: place.real,
-            identity: place.identity,
-            mount: place.mount.point,
-            file_system: place.mount.kind,
             bytes: amount.bytes,
             available: place.room.available,
+            spot: Spot::new(place, &params.target_mount),
             keep: amount.keep,
             method: if target.has("fallocate") { params.method } else { Method::Write },
             holder: if has_systemd { Holder::Unit } else { Holder::Process },
@@ -215,11 +189,10 @@ impl HostFault for DiskFill {
             Holder::Unit => "the unit",
             Holder::Process => "the process",
         };
-        let names = [&step.mount, &step.dir].map(|path| TargetName::new(NameKind::Path, path.clone()));
         HostFacts {
-            undo: format!("stop {holder} that holds an unlinked file on `{}`", step.mount),
-            claims: vec![room::claim(&step.mount, "space")],
-            names: if step.mount == step.dir { names[..1].to_vec() } else { names.to_vec() },
+            undo: format!("stop {holder} that holds an unlinked file on `{}`", step.spot.mount),
+            claims: vec![room::claim(&step.spot.mount, "space")],
+            names: step.spot.names(),
             mounts: Vec::new(),
         }
     }
@@ -267,7 +240,8 @@ impl HostFault for DiskFill {
                 (most, grown) = (taken(&seen), now);
             }
             if now - grown > STALL_MAX || now - start > WRITE_MAX {
-                let what = format!("fill `{}`: {} of {} taken", step.mount, show(most), show(step.bytes));
+                let what =
+                    format!("fill `{}`: {} of {} taken", step.spot.mount, show(most), show(step.bytes));
                 let why =
                     if now - start > WRITE_MAX { "it took too long" } else { "nothing more is written" };
                 return Err(FaultError::Target(Failure::new(what).source(why)));
@@ -297,5 +271,14 @@ mod tests {
     fn systemd_leaves_the_words_of_the_filler_as_they_are() {
         // It puts values of its own in the place of `${x}`, and one `$` in the place of two.
         assert!(!FILLER.contains("${") && !FILLER.contains("$$"), "escape them, as for the units of loads");
+    }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads_and_is_written_the_same() {
+        let text = r#"{"dir":"/data/x","identity":"26 3","written":"/link","mount":"/data","file_system":"tmpfs","bytes":1048576,"available":2097152,"keep":65536,"method":"auto","holder":"unit","seconds_max":3660}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&step).unwrap(), text);
+        let line = "take 1 MiB of the 2 MiB available on `/data` (tmpfs), in `/data/x`; `/link` leads there through a symbolic link";
+        assert_eq!(step.to_string(), line);
     }
 }

@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::room;
+use super::room::{self, Spot};
 use super::size::{Percent, show};
 use crate::discovery::mounts::Place;
 use crate::host_fault::{HostFacts, HostFault};
@@ -71,17 +70,9 @@ impl Default for Params {
 /// One file system whose inodes are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The directory that ours is made in, without symbolic links.
-    pub dir: String,
-    /// Its device and inode, as `stat` prints them.
-    pub identity: String,
-    /// The directory as a person wrote it, where that leads through a symbolic link.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written: Option<String>,
-    /// The mount point.
-    pub mount: String,
-    /// The type of the file system.
-    pub file_system: String,
+    /// Where our directory is made.
+    #[serde(flatten)]
+    pub spot: Spot,
     /// How many inodes are taken.
     pub inodes: u64,
     /// How many were free.
@@ -94,23 +85,15 @@ pub struct Step {
 
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { mount, file_system, inodes, free, .. } = self;
-        write!(f, "take {inodes} of the {free} free inodes of `{mount}` ({file_system})")?;
-        if self.dir != self.mount {
-            write!(f, ", in `{}`", self.dir)?;
-        }
-        match &self.written {
-            Some(written) => write!(f, "; `{written}` leads there through a symbolic link"),
-            None => Ok(()),
-        }
+        write!(f, "take {} of the {} free inodes of {}", self.inodes, self.free, self.spot)
     }
 }
 
 impl Step {
     fn script(&self, text: &'static str, id: &str) -> Script {
         Script::new(text)
-            .set("dir", &self.dir)
-            .set("identity", &self.identity)
+            .set("dir", &self.spot.dir)
+            .set("identity", &self.spot.identity)
             .set("name", directory(id))
             .set("count", self.inodes.to_string())
             .set("keep", self.keep.to_string())
@@ -152,27 +135,25 @@ impl HostFault for InodeFill {
             let why = format!("the names need room too: {} are available", show(place.room.available));
             return Err(room::refuse(&place, why));
         }
-        let is_same = place.real == params.target_mount.trim_end_matches('/');
         Ok(vec![Step {
-            written: (!is_same).then(|| params.target_mount.clone()),
-            dir: place.real,
-            identity: place.identity,
-            mount: place.mount.point,
-            file_system: place.mount.kind,
             inodes,
             free: place.room.inodes_free,
+            spot: Spot::new(place, &params.target_mount),
             keep,
             boot: target.facts().boot_id.clone(),
         }])
     }
 
     fn facts(&self, step: &Step) -> HostFacts {
-        let names = [&step.mount, &step.dir].map(|path| TargetName::new(NameKind::Path, path.clone()));
         HostFacts {
-            undo: format!("remove one directory with {} empty files from `{}`", step.inodes - 1, step.dir),
-            claims: vec![room::claim(&step.mount, "inodes")],
-            names: if step.mount == step.dir { names[..1].to_vec() } else { names.to_vec() },
-            mounts: vec![step.mount.clone()],
+            undo: format!(
+                "remove one directory with {} empty files from `{}`",
+                step.inodes - 1,
+                step.spot.dir
+            ),
+            claims: vec![room::claim(&step.spot.mount, "inodes")],
+            names: step.spot.names(),
+            mounts: vec![step.spot.mount.clone()],
         }
     }
 
@@ -194,8 +175,8 @@ impl HostFault for InodeFill {
 
     fn conflict(&self, step: &Step, what: &str) -> String {
         match what {
-            "name" => format!("the directory of ours in `{}`", step.dir),
-            _ => format!("directory `{}`", step.dir),
+            "name" => format!("the directory of ours in `{}`", step.spot.dir),
+            _ => format!("directory `{}`", step.spot.dir),
         }
     }
 }
@@ -251,4 +232,17 @@ fn amount(place: &Place, params: &Params) -> Result<(u64, u64), FaultError> {
         return Err(room::refuse(place, why));
     }
     Ok((inodes, keep))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads_and_is_written_the_same() {
+        let text = r#"{"dir":"/data","identity":"26 3","mount":"/data","file_system":"tmpfs","inodes":500,"free":9000,"keep":1000,"boot":"b1"}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&step).unwrap(), text);
+        assert_eq!(step.to_string(), "take 500 of the 9000 free inodes of `/data` (tmpfs)");
+    }
 }

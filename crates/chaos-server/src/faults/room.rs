@@ -1,6 +1,10 @@
 //! What may be taken of a file system: the checks that all faults share which fill one.
 
+use std::fmt;
+
+use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Claim, Failure, FaultError};
+use serde::{Deserialize, Serialize};
 
 use super::size::show;
 use crate::discovery::mounts::{self, Mount, Place, holder};
@@ -14,6 +18,56 @@ pub(super) const NEEDED_FREE: u64 = 64 << 20;
 pub(super) const NEEDED_INODES: u64 = 1_000;
 /// Memory that stays on the host when a file system in memory is filled, unless a twentieth is more.
 const MEMORY_FREE_MIN: u64 = 256 << 20;
+
+/// The directory on a file system that is filled, as a step keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spot {
+    /// The directory, without symbolic links.
+    pub dir: String,
+    /// Its device and inode, as `stat` prints them: it must still be this one.
+    pub identity: String,
+    /// The directory as a person wrote it, where that leads through a symbolic link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// The mount point.
+    pub mount: String,
+    /// The type of the file system.
+    pub file_system: String,
+}
+
+impl Spot {
+    /// Keeps a place that was found for a path that a person wrote.
+    pub(super) fn new(place: Place, written: &str) -> Self {
+        let is_same = place.real == written.trim_end_matches('/');
+        Self {
+            dir: place.real,
+            identity: place.identity,
+            written: (!is_same).then(|| written.to_owned()),
+            mount: place.mount.point,
+            file_system: place.mount.kind,
+        }
+    }
+
+    /// Returns the paths that policy must know of.
+    pub(super) fn names(&self) -> Vec<TargetName> {
+        let dir = Some(&self.dir).filter(|dir| **dir != self.mount);
+        let paths = [&self.mount].into_iter().chain(dir);
+        paths.map(|path| TargetName::new(NameKind::Path, path.clone())).collect()
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({})", self.mount, self.file_system)?;
+        if self.dir != self.mount {
+            write!(f, ", in `{}`", self.dir)?;
+        }
+        match &self.written {
+            Some(written) => write!(f, "; `{written}` leads there through a symbolic link"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Finds the directory and refuses a file system that cannot be filled and emptied again with certainty.
 pub(super) async fn place(target: &ServerTarget, path: &str) -> Result<Place, FaultError> {
