@@ -1,5 +1,6 @@
 //! Test hosts as the end-to-end tests use them: without a runtime of their own around them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -231,6 +232,11 @@ impl Bed {
             "experiments:\n  - name: servers\n    target: server\n    target_config: {}\n    duration: {hold}\n    skills:\n{skills}",
             self.config_with(margin)
         ))
+    }
+
+    /// Returns the address of the first host.
+    pub fn address(&self) -> IpAddr {
+        self.hosts[0].ssh().ip()
     }
 
     /// Returns the key that lets root in.

@@ -7,6 +7,7 @@ mod containers;
 mod crash;
 mod example;
 mod mixed;
+mod together;
 mod traces;
 
 #[path = "../../../../chaos-server/tests/world/mod.rs"]
