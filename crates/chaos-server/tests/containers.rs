@@ -24,7 +24,7 @@ const ENGINES: [&str; 2] = ["podman", "docker"];
 const NAME: &str = "shop-db-1";
 const SOON: Duration = Duration::from_secs(30);
 /// Counts as long as it lives, always with the same processes.
-const COUNTS: &str = "sh -c 'sleep 999999 | while :; do echo x >>/tmp/n; read -t 1 _; done'";
+const COUNTS: &str = "sh -c 'sleep 999999 | while :; do echo x >>/tmp/n; read -t 0.2 _; done'";
 
 /// Starts the engine and one container. What is behind the name of the image runs in it.
 async fn with_container(engine: &str, options: &str, command: &str) -> Option<TestHost> {
@@ -92,7 +92,10 @@ async fn is_alive(host: &TestHost, pid: &str) -> bool {
 async fn counts(host: &TestHost, engine: &str) -> bool {
     let pid = ask(host, engine, "{{.State.Pid}}").await;
     let file = format!("/proc/{pid}/root/tmp/n");
-    host.is_true(&format!("a=$(wc -c <{file}); sleep 2.2; b=$(wc -c <{file}); [ \"$b\" -gt \"$a\" ]")).await
+    // Ten times as long as it takes from one count to the next.
+    let grows = "a=$(wc -c <\"$0\") || exit 1; for i in 1 2 3 4 5 6 7 8 9 10; do \
+        sleep 0.2; [ \"$(wc -c <\"$0\")\" = \"$a\" ] || exit 0; done; exit 1";
+    host.is_true(&format!("sh -c '{grows}' {file}")).await
 }
 
 #[tokio::test]

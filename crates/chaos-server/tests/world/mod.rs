@@ -210,6 +210,8 @@ pub fn skipped<T>(why: &str) -> Option<T> {
 /// Waits until one of these hosts is free, and takes it.
 async fn first_free(hosts: &[Host]) -> (File, Host) {
     let end = Instant::now() + LOCKED_WITHIN;
+    // Those who wait already look sooner than who comes now, or a program that takes one host after the other would keep them.
+    tokio::time::sleep(LOOK_EVERY * 2).await;
     let mut files: Vec<_> = hosts
         .iter()
         .map(|host| (File::create(host.folder.with_extension("in-use")).unwrap(), host))

@@ -84,8 +84,9 @@ done
 printf '%s\n' "$list"
 
 if have systemctl; then
-    # Units of logins come and go with them, as do what engines mount for a moment and names of units that are not there.
-    login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-|tmp-crun[.])'
+    # Units of logins come and go with them, as do names of units that are not there. What engines mount is among the mounts; its
+    # units come later and stay longer.
+    login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-|tmp-crun[.]|var-lib-(containers|docker)-.*[.]mount)'
     echo '=== units'
     systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' | grep -Ev "$login"
     echo '=== unit files'
