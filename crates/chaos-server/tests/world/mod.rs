@@ -175,7 +175,9 @@ impl TestHost {
     /// Waits until the host has started all it starts, and serves.
     pub async fn wait_until_booted(&self) {
         let question = if self.host.is_systemd() {
-            "[ \"$(systemctl is-system-running)\" = running ]"
+            // The second SSH server counts as started before it listens.
+            "[ \"$(systemctl is-system-running)\" = running ] && { ! systemctl is-active -q ssh-many ||
+                ps -eo args | grep -q '^sshd: .* -p 2222 .*[[]listener[]]'; }"
         } else {
             // By then it listens; that there is a process says nothing yet.
             "ps -o args | grep -q '^sshd: .*[[]listener[]]'"
