@@ -142,4 +142,12 @@ mod tests {
             assert!(matches!(signal(text), Err(FaultError::Params(_))), "{text}");
         }
     }
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads_and_is_written_the_same() {
+        let text = r#"{"state":{"container":{"engine":"podman","name":"web","id":"ab"},"status":"running","started":"s","policy":"no","is_removed_at_end":false,"health":"","is_ungrouped":true},"signal":"KILL"}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&step).unwrap(), text);
+        assert_eq!(step.to_string(), "send SIGKILL to the first process of the container `web` (podman)");
+    }
 }

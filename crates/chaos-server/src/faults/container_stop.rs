@@ -130,3 +130,16 @@ impl HostFault for ContainerStop {
         step.state.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_an_older_journal_still_loads_and_is_written_the_same() {
+        let text = r#"{"state":{"container":{"engine":"podman","name":"web","id":"ab"},"status":"running","started":"s","policy":"no","is_removed_at_end":false,"health":"","is_ungrouped":true},"grace_seconds":10,"boot":"b"}"#;
+        let step: Step = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&step).unwrap(), text);
+        assert_eq!(step.to_string(), "stop the container `web` (podman)");
+    }
+}

@@ -256,3 +256,23 @@ fn cut(mode: Mode, names: &[String]) -> Cut {
         asked_names: names.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_an_older_journal_still_load() {
+        let firewall = r#"{"mode":"timeout","names":["a.test"],"resolvers":["10.0.0.53"],"way":{"firewall":{"backend":"nft",
+            "cut":{"direction":"in","nets":[],"ports":[53],"side":"remote","protocol":"udp","verdict":"drop","forwarded":false,
+            "asked_names":["a.test"]},"exempt":{"way":null,"itself":false,"essentials":false,"resolvers":[],
+            "every_resolver":false},"has_ipv6":false}}}"#;
+        let step: Step = serde_json::from_str(firewall).unwrap();
+        assert_eq!(step.to_string(), "let no answer come for a.test");
+        let hosts = r#"{"mode":"wrong_answer","names":["a.test"],"resolvers":[],
+            "way":{"hosts":{"file":"/etc/hosts","names":["a.test"],"answers":["192.0.2.1"]}}}"#;
+        let step: Step = serde_json::from_str(hosts).unwrap();
+        assert_eq!(step.to_string(), "answer wrongly for a.test: 192.0.2.1");
+        assert!(matches!(step.way, Way::Hosts(Hosts { file, .. }) if file == "/etc/hosts"));
+    }
+}
