@@ -213,6 +213,25 @@ async fn what_an_undo_left_keeps_a_late_arming_out() {
 }
 
 #[tokio::test]
+async fn without_room_for_a_rope_nothing_is_armed_and_the_undo_works_all_the_same() {
+    for was_done in [false, true] {
+        let mut bench = Bench::new();
+        let full = bench.file.with_file_name("full");
+        std::fs::write(&full, "").unwrap();
+        bench.handle.dir = full.join("rope").to_str().unwrap().to_owned();
+        bench.rope().arm(&bench.host, LONG).await.unwrap_err();
+        if was_done {
+            std::fs::write(&bench.file, "").unwrap();
+        }
+        let answer = bench.rope().pull(&bench.host).await.unwrap();
+        assert_eq!((answer.restored, answer.by.as_str()), (u64::from(was_done), "chaos"));
+        assert!(!answer.already);
+        bench.rope().remove(&bench.host).await.unwrap();
+        bench.assert_clean();
+    }
+}
+
+#[tokio::test]
 async fn a_rope_whose_undo_has_not_ended_is_not_taken_away() {
     let bench = Bench::new();
     bench.act(LONG).await;

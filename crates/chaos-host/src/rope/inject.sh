@@ -6,7 +6,8 @@ rope_holds
 # will_act: called by an inject that has checked all it checks, right before its first effect. It says to the undo that what it
 # finds may be our doing, also after a power cut.
 will_act() {
-    : >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
+    # No `:`, where a redirection that fails ends the shell.
+    printf '' >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
     rope_sync "$rope_dir/acted" "$rope_dir"
 }
 (inject 9<&-)

@@ -11,6 +11,14 @@ whole() {
     [ -e "$rope_dir/undo.sh" ] || return 1
     case $(tail -n 1 "$rope_dir/undo.sh") in 'chaos_undo_main '*) ;; *) return 1 ;; esac
 }
+# Where nothing can be written the undo runs without a rope, and what it did is told and not written down. Without its directory
+# nobody else acts on this step: who injects needs it, and it is made at the arming, which fails for the same reason.
+without_room() {
+    rm -f "$rope_dir/again" "$rope_dir/undo.new" 2>/dev/null; rmdir "$rope_dir" 2>/dev/null
+    [ ! -d "$rope_dir" ] || fail 69 "the undo cannot be written to $rope_dir"
+    printf '%s' "$undo_text" | sh -s unwritten || fail 75 "the undo on the host did not succeed"
+    exit 0
+}
 if ! whole; then
     # Most find theirs there, and some are long: it is only sent where it must be written.
     [ -n "$undo_text" ] || { tell absent 1; exit 0; }
@@ -18,17 +26,17 @@ if ! whole; then
         # The power was cut while it was written. A part of it does nothing, and nothing was done either.
         rm -f "$rope_dir/undo.sh"
     else
-        mkdir -p "$rope_dir" && : >"$rope_dir/again" || fail 69 "the undo cannot be written to $rope_dir"
+        { mkdir -p "$rope_dir" && printf '' >"$rope_dir/again"; } 2>/dev/null || without_room
     fi
     # Never armed, removed by somebody, or gone with a reboot. It is written again: it undoes what may be there, and what
     # is written keeps a late arming out.
-    printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh" \
-        || fail 69 "the undo cannot be written to $rope_dir"
+    { printf '%s' "$undo_text" >"$rope_dir/undo.new" && mv "$rope_dir/undo.new" "$rope_dir/undo.sh"; } 2>/dev/null ||
+        without_room
     tell written 1
 fi
 if [ ! -e "$rope_dir/done" ] && [ "$rope_kind$in_unit" = systemd1 ]; then
     # What it starts must not be a part of our login. Who asks is written down if it can be; the undo does not wait for that.
-    : >"$rope_dir/asked" 2>/dev/null
+    { printf '' >"$rope_dir/asked"; } 2>/dev/null
     # One instance: this joins an undo that runs, and goes on without us. It is gone after a reboot.
     systemctl start "$rope_id.service" 2>/dev/null
 fi

@@ -4,8 +4,18 @@
 # acted: whether the inject of this step came to its first effect. Only for faults whose inject calls `will_act`.
 acted() { [ -e "$rope_dir/acted" ]; }
 # never_acted: whether it is sure that it did not. Where the rope had been removed and was written again, nobody knows.
-never_acted() { ! acted && [ ! -e "$rope_dir/again" ]; }
+never_acted() { [ -d "$rope_dir" ] && ! acted && [ ! -e "$rope_dir/again" ]; }
+# taken_back: takes the effect back, unless a reboot has.
+taken_back() {
+    if [ "$rope_lasting" = 0 ] && [ "$booted" != "$rope_boot" ]; then tell rebooted 1; else undo </dev/null; fi
+}
 chaos_undo_main() {
+    read -r booted </proc/sys/kernel/random/boot_id
+    if [ "$1" = unwritten ]; then
+        # There is no room for a rope, so nobody else is at work, and who asks hears what was done.
+        said=$(taken_back) && printf 'by=chaos\n%s\n' "$said"
+        exit
+    fi
     [ -d "$rope_dir" ] || exit 0
     exec 9<"$rope_dir" || exit 0
     # The effect itself may be that there is no room for a lock.
@@ -18,12 +28,7 @@ chaos_undo_main() {
         [ "$1" = anew ] && grep -q '^conflict=' "$rope_dir/done" || exit 0
         by=$(sed -n 's/^by=//p' "$rope_dir/done" | head -n 1)
     fi
-    read -r booted </proc/sys/kernel/random/boot_id
-    if [ "$rope_lasting" = 0 ] && [ "$booted" != "$rope_boot" ]; then
-        said=rebooted=1
-    else
-        said=$(undo 9<&-) || exit 1
-    fi
+    said=$(taken_back 9<&-) || exit 1
     read -r uptime _ </proc/uptime
     printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$booted" "$uptime" "$said" \
         >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" || exit 1
