@@ -5,12 +5,14 @@ mod world;
 
 use std::time::Duration;
 
-use chaos_core::FaultError;
 use chaos_core::fault::RevertOutcome;
+use chaos_core::{Connector, FaultError};
+use chaos_server::ServerConnector;
 use chaos_server::faults::network_partition::NetworkPartition;
-use network_world::{Use, connect, here, lets_in, refusal};
+use network_world::{Use, connect, here, lets_in, refusal, ssh};
 use serde_json::{Value, json};
-use world::TestHost;
+use tokio::net::TcpStream;
+use world::{TestHost, inventory};
 
 type Partition = Use<NetworkPartition>;
 
@@ -79,6 +81,42 @@ async fn a_host_that_is_cut_off_from_everybody_lets_us_in_and_resolves_names() {
             assert!(serves(&host).await);
             host.assert_same(&before).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_we_came_to_by_ipv6_lets_us_in_that_way_while_everything_else_is_cut() {
+    let Some(host) = TestHost::get(HOST).await else { return };
+    let world = inventory().unwrap();
+    let before = host.snapshot().await;
+    // Another server of the host, which is no way of ours.
+    let answers = async || {
+        let connect = TcpStream::connect((host.host.ipv6, host.host.port_many.unwrap()));
+        tokio::time::timeout(Duration::from_secs(2), connect).await.is_ok_and(|stream| stream.is_ok())
+    };
+    assert!(answers().await);
+    for backend in BACKENDS {
+        let config = json!({ "hosts": [{
+            "host": host.host.ipv6, "username": "root", "known_hosts": world.known_hosts, "ssh_config": "none",
+            "auth": { "type": "key", "private_key_path": world.keys.ed25519 },
+        }] });
+        let config = serde_json::from_value(config).unwrap();
+        let target =
+            ServerConnector.connect(config).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+        let ours = target.facts().peer.clone().unwrap().address;
+        assert!(ours.starts_with("fd77::"), "{ours}");
+        let mut cut = Partition::on(target, Duration::from_secs(60), json!({ "backend": backend })).await;
+        assert!(cut.step.to_string().contains(&format!("SSH from {ours} and")), "{}", cut.step);
+        cut.inject().await;
+        let new_login = format!("{} -o HostName={} true", ssh(&host), host.host.ipv6);
+        assert!(here(&new_login).await.0, "a new login gets in: {new_login}");
+        assert!(!lets_in(&host).await, "only the way that we came stays");
+        assert!(!answers().await && !serves(&host).await);
+        assert!(cut.measured().await.0["packets_cut"].as_u64().unwrap() > 0);
+        cut.revert().await;
+        cut.disarm().await;
+        assert!(answers().await && serves(&host).await);
+        host.assert_same(&before).await;
     }
 }
 
@@ -235,11 +273,15 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_touched() {
         assert!(matches!(error, FaultError::Params(_)), "{params}: {error:?}");
     }
     let (v4, v6) = (host.host.address.to_string(), host.host.ipv6.to_string());
-    let name = format!("{HOST}.world.test");
-    for itself in [&v4, &v6, &name, "127.0.0.1", "localhost", "nowhere.world.test"] {
+    let name = format!("{}.world.test", host.host.name);
+    for itself in [&v4, &v6, &name, "127.0.0.1", "localhost"] {
         let error = refusal::<NetworkPartition>(&target, json!({ "peers": [itself] })).await;
         assert!(matches!(error, FaultError::Preflight(_)), "{itself}: {error:?}");
+        assert!(error.chain().contains("that is the host itself"), "{itself}: {}", error.chain());
     }
+    let error = refusal::<NetworkPartition>(&target, json!({ "peers": ["nowhere.world.test"] })).await;
+    assert!(matches!(error, FaultError::Preflight(_)), "{error:?}");
+    assert!(error.chain().contains("find what `nowhere.world.test` stands for"), "{}", error.chain());
     host.assert_same(&before).await;
 }
 
