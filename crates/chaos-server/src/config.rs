@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::{check, check_host};
+pub(crate) use check::{check, check_host, check_resolved};
 pub use host::{BecomeMethod, Connection, ContainerEngine, HostConfig, HostDefaults};
 pub(crate) use paths::{absolute, settle, with_environment};
 pub(crate) use secrets::{is_reference, redact};

@@ -62,6 +62,13 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), String> {
     host.timeout().map(drop)
 }
 
+/// Says what is wrong with one host whose references are resolved: what still looks like one is meant as it stands.
+pub(crate) fn check_resolved(host: &HostConfig) -> Result<(), String> {
+    host.host.parse::<HostAddress>().map(drop)?;
+    host.container.as_deref().map_or(Ok(()), check_container)?;
+    check_host(host)
+}
+
 fn check_defaults(defaults: &HostDefaults) -> Result<(), String> {
     // A host that says nothing itself has nothing but the defaults. The password may be for hosts that become root themselves.
     let mut host = HostConfig { host: "any".to_owned(), ..HostConfig::default() }.over(defaults);

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::container;
-use crate::config::{BecomeMethod, Connection, HostConfig, ServerConfig, absolute, check_host};
+use crate::config::{
+    BecomeMethod, Connection, HostConfig, ServerConfig, absolute, check_host, check_resolved,
+};
 use crate::discovery;
 use crate::target::{Container, Facts, ServerTarget};
 
@@ -29,6 +31,7 @@ struct Way {
 pub(super) async fn connect(config: ServerConfig) -> Result<ServerTarget, FaultError> {
     let margin = config.margin().map_err(invalid)?;
     let host = the_one(&config)?;
+    check_resolved(&host).map_err(invalid)?;
     let way = open(&host).await?;
     let acting = Host::new(Arc::clone(&way.transport), become_root(&host));
     let facts = discovery::facts(&acting).await.map_err(|error| on(error, &way.label))?;
