@@ -1,0 +1,143 @@
+//! The file system that an undo lies on is filled up by others while the fault lasts: the effect goes all the same, what is said
+//! until there is room again is true, and then nothing stays.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is off")]
+
+mod stage;
+mod world;
+
+use std::time::Duration;
+
+use chaos_core::Fault;
+use chaos_core::fault::RevertOutcome;
+use chaos_server::faults::permission_change::PermissionChange;
+use chaos_server::faults::port_block::PortBlock;
+use chaos_server::{HostFault, HostStep, OnHost, ServerTarget};
+use serde_json::{Value, json};
+use stage::{Setup, Stage};
+use world::{TestHost, wait_until};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A fault, and the file system that its undo lies on.
+struct Case {
+    /// Where the undo lies. It gets a size that can be filled without harm to this machine.
+    full: &'static str,
+    bound: &'static str,
+    unbound: &'static str,
+    params: Value,
+    /// Whether the effect is gone.
+    is_gone: &'static str,
+}
+
+/// Its undo outlives a reboot.
+fn permissions() -> Case {
+    Case {
+        full: "/var/lib",
+        bound: "rm -rf /ext/full && mkdir /ext/full && touch /ext/full/a && mount -t tmpfs -o size=40m,mode=755 none /var/lib",
+        unbound: "umount /var/lib && systemctl daemon-reload && rm -rf /ext/full",
+        params: json!({ "paths": ["/ext/full/a"] }),
+        is_gone: "[ $(stat -c %a /ext/full/a) = 644 ]",
+    }
+}
+
+/// Its undo goes with a reboot.
+fn port() -> Case {
+    Case {
+        full: "/run",
+        bound: "df -Pk /run | awk 'NR == 2 { print $2 }' >/root/size-of-run && mount -o remount,size=40m /run",
+        unbound: "mount -o remount,size=$(cat /root/size-of-run)k /run && rm /root/size-of-run",
+        params: json!({ "ports": [80] }),
+        is_gone: "! nft list tables | grep -q chaos",
+    }
+}
+
+/// Fills it up to the last byte.
+async fn fill(host: &TestHost, case: &Case) {
+    host.sh(&format!(
+        "cat /dev/zero >{0}/filler 2>/dev/null; ! echo x 2>/dev/null >{0}/probe; rm -f {0}/probe",
+        case.full
+    ))
+    .await;
+    assert!(
+        !host.is_true(&format!("echo x 2>/dev/null >{0}/probe", case.full)).await,
+        "{} is full",
+        case.full
+    );
+    host.sh(&format!("rm -f {}/probe", case.full)).await;
+}
+
+/// Takes a host, acts, and fills the file system.
+async fn filled<F: HostFault>(
+    case: &Case,
+    setup: Setup,
+) -> Option<(Stage<OnHost<F>>, HostStep<F::Step>, <OnHost<F> as Fault>::Session)>
+where
+    OnHost<F>: Fault<Target = ServerTarget, Step = HostStep<F::Step>>,
+{
+    let host = TestHost::get("any").await?;
+    host.sh(case.bound).await;
+    let stage: Stage<OnHost<F>> = Stage::on(host, setup).await;
+    let step = stage.step(case.params.clone()).await;
+    assert!(step.rope.dir.starts_with(case.full), "{}", step.rope.dir);
+    let (session, _) = stage.act(&step).await;
+    assert!(!stage.host.is_true(case.is_gone).await);
+    fill(&stage.host, case).await;
+    Some((stage, step, session))
+}
+
+async fn our_own_undo<F: HostFault>(case: Case) {
+    let Some((stage, step, session)) = filled::<F>(&case, Setup::default()).await else { return };
+    stage.finish(session).await.unwrap();
+    let error = stage.try_revert(&step, true).await.unwrap_err();
+    // There may be room later, so that is worth another try; which undo on the host it is about is said.
+    let said = error.chain();
+    assert!(error.is_transient() && said.contains(&format!("{}/undo.sh", step.rope.dir)), "{said}");
+    assert!(said.contains("the undo on the host did not succeed"), "{said}");
+    assert!(stage.host.is_true(case.is_gone).await, "{said}");
+    stage.host.sh(&format!("rm {}/filler", case.full)).await;
+    let reverted = stage.revert(&step).await;
+    println!("{reverted:?}");
+    assert_eq!(reverted.conflicts_total, 0, "{reverted:?}");
+    stage.end(&step).await;
+    stage.host.sh(case.unbound).await;
+}
+
+async fn the_deadline<F: HostFault>(case: Case) {
+    let setup = Setup { hold: Duration::from_secs(3), margin: Some("2s"), ..Setup::default() };
+    let Some((stage, step, session)) = filled::<F>(&case, setup).await else { return };
+    drop(session);
+    wait_until("the effect is gone", SOON, async || stage.host.is_true(case.is_gone).await).await;
+    assert!(!stage.host.is_true(&format!("[ -e {}/done ]", step.rope.dir)).await);
+    stage.host.sh(&format!("rm {}/filler", case.full)).await;
+    let done = format!("[ -e {}/done ]", step.rope.dir);
+    wait_until("it is written down", SOON, async || stage.host.is_true(&done).await).await;
+    let reverted = stage.revert(&step).await;
+    assert_eq!(
+        (reverted.outcome, reverted.conflicts_total),
+        (RevertOutcome::AlreadyUndone, 0),
+        "{reverted:?}"
+    );
+    assert_eq!(reverted.notes, ["already undone by the target: its deadline had come"]);
+    stage.end(&step).await;
+    stage.host.sh(case.unbound).await;
+}
+
+#[tokio::test]
+async fn an_undo_in_a_full_var_lib_gives_modes_back_and_ends_once_there_is_room() {
+    our_own_undo::<PermissionChange>(permissions()).await;
+}
+
+#[tokio::test]
+async fn an_undo_in_a_full_run_opens_the_port_and_ends_once_there_is_room() {
+    our_own_undo::<PortBlock>(port()).await;
+}
+
+#[tokio::test]
+async fn a_deadline_in_a_full_var_lib_gives_modes_back_and_ends_once_there_is_room() {
+    the_deadline::<PermissionChange>(permissions()).await;
+}
+
+#[tokio::test]
+async fn a_deadline_in_a_full_run_opens_the_port_and_ends_once_there_is_room() {
+    the_deadline::<PortBlock>(port()).await;
+}
