@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use chaos_core::{ExperimentPlan, Plan, PlannedStep, Quantity, Rope, StepFacts, TargetIdentity, TargetRef};
-use chaos_engine::report::{duration_words, plain};
+use chaos_core::{ExperimentPlan, Plan, PlannedStep, Quantity, StepFacts, TargetIdentity, TargetRef};
+use chaos_engine::report::{duration_words, plain, rope_words};
 use chaos_policy::Refusal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -154,19 +154,6 @@ pub fn render(plan: &Plan) -> String {
     }
     text.push_str("\nDry run: nothing was changed.\n");
     text
-}
-
-/// Returns what ends a fault when we never come back.
-pub fn rope_words(rope: Rope) -> &'static str {
-    match rope {
-        Rope::EndsByItself => "it has no lasting effect",
-        Rope::OnTarget { survives_reboot: true } => "a deadline on the target ends it, also after a reboot",
-        Rope::OnTarget { survives_reboot: false } => {
-            "a deadline on the target ends it, but not after a reboot"
-        }
-        Rope::ServerLimit => "a limit of the server ends it",
-        Rope::None => "it lasts until the guardian or `chaos recover` undoes it",
-    }
 }
 
 fn quantity_words(quantity: &Quantity) -> String {

@@ -1,6 +1,6 @@
 //! What is told of a step beside its line, and how each word is meant; the same in every form of the report.
 
-use chaos_core::{RevertOutcome, StepState};
+use chaos_core::{RevertOutcome, Rope, StepState};
 use serde::Serialize;
 
 use super::model::{ExperimentStatus, RunStatus, StepReport};
@@ -46,6 +46,9 @@ pub(super) fn state_word(step: &StepReport) -> &'static str {
 pub(super) fn details(step: &StepReport) -> Vec<Detail> {
     let mut details = Vec::new();
     let mut say = |mood, name, text| details.push(Detail { mood, name, text });
+    if let Some(rope) = weak_rope(step) {
+        say(Mood::Doubtful, "without us", words::rope(rope).to_owned());
+    }
     if !step.effect.0.is_empty() {
         say(Mood::Quiet, "did", words::effect(&step.effect));
     }
@@ -73,6 +76,12 @@ pub(super) fn details(step: &StepReport) -> Vec<Detail> {
         say(Mood::Doubtful, "conflict", format!("and {unlisted} more"));
     }
     details
+}
+
+/// The rope of a step that has begun, where people should know what it does not hold.
+fn weak_rope(step: &StepReport) -> Option<Rope> {
+    let is_weak = |rope: &Rope| matches!(rope, Rope::OnTarget { survives_reboot: false });
+    step.rope.filter(|rope| is_weak(rope) && step.state != StepState::Planned)
 }
 
 fn undone_words(step: &StepReport) -> String {
@@ -115,3 +124,6 @@ pub(super) fn step_mood(step: &StepReport) -> Mood {
         StepState::Accepted | StepState::Planned => Mood::Quiet,
     }
 }
+
+#[cfg(test)]
+mod tests;

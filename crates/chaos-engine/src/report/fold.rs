@@ -137,8 +137,11 @@ impl Folding {
             RecordBody::Measured { step, effect } => self.step(*step).measured = effect.clone(),
             RecordBody::Failed { step, error, hint } => {
                 let step = self.step(*step);
-                step.error = Some(error.clone());
-                step.hint = hint.clone();
+                // A fault that failed to act is not there at the end of the hold either: the first error is the cause.
+                if step.error.is_none() {
+                    step.error = Some(error.clone());
+                    step.hint = hint.clone();
+                }
             }
             RecordBody::Reverted { step, reverted } => take_revert(self.step(*step), at, undoer, reverted),
             RecordBody::RevertFailed { step, error, .. } => {

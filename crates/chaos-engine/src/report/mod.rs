@@ -32,5 +32,6 @@ pub use model::{
 pub use status::{HistoryEntry, OpenStep, StatusReport, UnresolvedReport, UnresolvedState};
 pub use text::Ink;
 pub use words::{
-    duration as duration_words, effect as effect_words, plain, steps as steps_words, undone as undone_words,
+    duration as duration_words, effect as effect_words, plain, rope as rope_words, steps as steps_words,
+    undone as undone_words,
 };

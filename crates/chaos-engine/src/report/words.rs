@@ -1,6 +1,6 @@
 //! Small things in words: durations, effects, and text that is safe to print.
 
-use chaos_core::{Effect, RevertOutcome, Reverted};
+use chaos_core::{Effect, RevertOutcome, Reverted, Rope};
 use jiff::SignedDuration;
 use serde_json::{Number, Value};
 
@@ -40,6 +40,19 @@ pub fn steps(count: usize) -> String {
     match count {
         1 => "1 step".to_owned(),
         count => format!("{count} steps"),
+    }
+}
+
+/// Returns what ends a fault when we never come back.
+pub fn rope(rope: Rope) -> &'static str {
+    match rope {
+        Rope::EndsByItself => "it has no lasting effect",
+        Rope::OnTarget { survives_reboot: true } => "a deadline on the target ends it, also after a reboot",
+        Rope::OnTarget { survives_reboot: false } => {
+            "a deadline on the target ends it, but a reboot of the target would lose the deadline"
+        }
+        Rope::ServerLimit => "a limit of the server ends it",
+        Rope::None => "it lasts until the guardian or `chaos recover` undoes it",
     }
 }
 
