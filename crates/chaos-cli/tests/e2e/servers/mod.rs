@@ -1,11 +1,16 @@
 //! Servers: the real binary against real hosts over real SSH.
 
 mod bed;
+mod conflict;
 #[cfg(feature = "crash-points")]
 mod containers;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod cut;
 mod example;
+mod guardian;
+mod local;
+mod many;
 mod mixed;
 mod together;
 mod traces;
