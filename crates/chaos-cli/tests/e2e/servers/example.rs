@@ -55,8 +55,31 @@ fn an_excluded_service_is_never_stopped_even_where_a_filter_allows_it() {
     let Some(bed) = Bed::take(&["th5"]) else { return };
     let (text, user) = examples()[0].clone();
     let text = text.replace("[\"docker\", \"containerd\"]", "[\"nginx\", \"postgres*\"]");
-    let ended = Chaos::new().run(&changed(&bed, &text, user, "1s"));
+    let chaos = Chaos::new();
+    let ended = chaos.run(&changed(&bed, &text, user, "1s"));
     ended.assert_code(2);
-    assert!(ended.text().contains("service"), "{}", ended.text());
+    let error = &ended.json()["error"];
+    assert_eq!(error["causes"], serde_json::json!(["find a running service that may be stopped"]), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("`exclude_services`"), "{hint}");
+    assert_eq!(bed.sh(0, "systemctl is-active nginx"), "active\n");
     bed.assert_same("nowhere");
+    chaos.assert_clean();
+}
+
+#[test]
+fn an_excluded_service_that_is_asked_for_by_name_is_refused_by_name() {
+    let Some(bed) = Bed::take(&["th5"]) else { return };
+    let (text, user) = examples()[0].clone();
+    let text = text
+        .replace("[\"docker\", \"containerd\"]", "[\"nginx\"]")
+        .replace("max_services: 2", "services: [\"nginx\"]");
+    let chaos = Chaos::new();
+    let ended = chaos.run(&changed(&bed, &text, user, "1s"));
+    ended.assert_code(2);
+    let error = &ended.json()["error"];
+    let cause = "stop `nginx.service`: it is excluded by `nginx` of `exclude_services`";
+    assert_eq!(error["causes"], serde_json::json!([cause]), "{error}");
+    bed.assert_same("nowhere");
+    chaos.assert_clean();
 }
