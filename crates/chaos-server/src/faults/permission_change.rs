@@ -59,7 +59,7 @@ pub struct Params {
     #[serde(deserialize_with = "mode")]
     #[schemars(with = "String", regex(pattern = "^0?[0-7]{3}$"))]
     pub mode: u16,
-    /// Whether everything below the directories of `paths` is changed too, on the same file system. Symbolic links and
+    /// Whether everything below the directories of `paths` is changed too, as far as it is on the same mount. Symbolic links and
     /// special files are left alone. Default: `false`.
     pub recursive: bool,
     /// The most files and directories that may be changed, 1 to 20000; more are refused. Default: 10000.

@@ -68,8 +68,28 @@ act() {
         # Five digits: with fewer a directory keeps a set-group-id bit that it should lose.
         restore) octal=$(printf '%05o' "0x$bits") ;;
     esac
-    chmod "$octal" $todo || stays=$((stays + 1))
-    if [ "$nl$(stat -L -c "$device%i:%u:%g:%f" $todo)" = "$goal" ]; then count=$((count + $1)); else stays=$((stays + 1)); fi
+    said=$(chmod "$octal" $todo 2>&1)
+    if [ "$nl$(stat -L -c "$device%i:%u:%g:%f" $todo)" = "$goal" ]; then count=$((count + $1)); return; fi
+    if [ "$job" = restore ]; then one_by_one $goal; else printf '%s\n' "$said" >&2; stays=$((stays + 1)); fi
+}
+# one_by_one GOAL…: looks at each file of `todo`, of which some did not come back. What somebody has forbidden to change is told, or
+# the undo would try for ever; anything else is tried again.
+one_by_one() {
+    for link in $todo; do
+        if [ "$(stat -L -c "$device%i:%u:%g:%f" "$link")" = "$1" ]; then count=$((count + 1))
+        # Files of a batch follow each other.
+        elif is_fixed "$link"; then differs $((first + ${link##*/} - fd_first)) "it is immutable or append-only now"
+        else printf '%s\n' "$said" >&2; stays=$((stays + 1)); fi
+        shift
+    done
+}
+# is_fixed LINK: whether nobody can change the file until its flags are taken away. The tool follows no link, so it is asked by the
+# name that the file has now.
+is_fixed() {
+    at=$(readlink "$1" && echo .) && at=${at%??} || return 1
+    [ "$(stat -L -c %d:%i "$1")" = "$(stat -c %d:%i "$at" 2>/dev/null)" ] || return 1
+    flags=$(lsattr -d "$at" 2>/dev/null) || return 1
+    case ${flags%% *} in *[ia]*) return 0 ;; *) return 1 ;; esac
 }
 # sort_out PLANNED…: finds among the open files those that have to be acted on: `todo`, and what they shall be: `goal`.
 sort_out() {

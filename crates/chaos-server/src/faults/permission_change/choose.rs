@@ -1,13 +1,14 @@
 //! Which files are changed, and whether each of them can be changed back.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use chaos_core::{Failure, FaultError, PrepareContext};
 use chaos_host::{Limits, Script};
 
 use super::protect::Protected;
 use super::{File, PATHS_MAX, Params, Step};
-use crate::discovery::mounts::{self, Mount, holder};
+use crate::discovery::mounts::{self, Mount, holder, is_below};
 use crate::discovery::services;
 use crate::faults::units::Guard;
 use crate::target::ServerTarget;
@@ -54,7 +55,11 @@ pub(super) async fn step(
     let mut files = Vec::new();
     // A directory and one below it may both be named; what is in both is one file.
     let mut seen = BTreeSet::new();
-    let once = found.names.iter().zip(&found.facts).filter(|(name, _)| seen.insert(name.as_str()));
+    let meant: BTreeSet<&str> = roots.iter().map(String::as_str).collect();
+    let once =
+        found.names.iter().zip(&found.facts).filter(|(name, _)| {
+            is_on_mount_of_root(name, &meant, &found.mounts) && seen.insert(name.as_str())
+        });
     for (name, (key, links)) in once {
         // What was chosen for a service is left out where it is protected; what was named is refused.
         match (refusal(name, key, *links, &found, &protected), services.is_empty()) {
@@ -197,6 +202,14 @@ async fn find(target: &ServerTarget, roots: &[String], params: &Params) -> Resul
     Ok(Found { names, facts, immutable, homes, mounts })
 }
 
+/// Returns whether a path that was found below a root lies on the same mount. A mount below a root is another one from its
+/// directory on, and so is one that shows a part of the same file system.
+fn is_on_mount_of_root(name: &str, roots: &BTreeSet<&str>, mounts: &[Mount]) -> bool {
+    let Some(mount) = holder(mounts, name) else { return true };
+    let above = Path::new(name).ancestors().filter_map(Path::to_str);
+    above.take_while(|path| is_below(path, &mount.point)).any(|path| roots.contains(path))
+}
+
 /// Returns why one file is left alone.
 fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protected) -> Option<String> {
     if let Some(why) = protected.reason(name) {
@@ -217,4 +230,31 @@ fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protect
         return Some(format!("it has {links} names (hard links), and would change under all of them"));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_below_a_root_is_not_meant_unless_it_is_named_too() {
+        let mount = |point: &str| Mount { point: point.to_owned(), ..Mount::default() };
+        let mounts = [mount("/"), mount("/srv"), mount("/srv/a/deep")];
+        let is_meant =
+            |name: &str, roots: &[&str]| is_on_mount_of_root(name, &roots.iter().copied().collect(), &mounts);
+        for (name, roots, expected) in [
+            ("/srv/a/x", &["/srv/a"][..], true),
+            ("/srv/a", &["/srv/a"], true),
+            ("/srv", &["/srv"], true),
+            ("/srv/a/deep", &["/srv/a"], false),
+            ("/srv/a/deep/x", &["/srv/a"], false),
+            ("/srv/a/deep/x", &["/srv/a", "/srv/a/deep"], true),
+            ("/srv/a/deep", &["/srv/a", "/srv/a/deep/x"], false),
+            ("/srv/x", &["/"], false),
+            ("/etc/x", &["/"], true),
+            ("/srv/a/deeper", &["/srv/a"], true),
+        ] {
+            assert_eq!(is_meant(name, roots), expected, "{name} {roots:?}");
+        }
+    }
 }
