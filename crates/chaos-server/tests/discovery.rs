@@ -103,3 +103,43 @@ async fn a_host_with_busybox_only_shows_what_it_has() {
     assert_eq!(found.data["services"], Value::Null);
     assert_eq!(row(&found, "Users who can log in", "root")[3], "/bin/sh");
 }
+
+#[tokio::test]
+async fn containers_control_groups_and_free_room_are_told_to_people_and_programs() {
+    let Some(host) = TestHost::get("any").await else { return };
+    host.sh("podman import -q /usr/lib/world/busybox.tar seen:1 2>/dev/null").await;
+    let run = "podman run -d --name seen-1 --network none seen:1 sleep 600 2>/dev/null";
+    let id = host.sh(run).await.trim().to_owned();
+    host.sh("podman create -q --name unseen-2 --network none seen:1 sleep 600 >/dev/null 2>&1").await;
+    let target = connect(&host, "root", 22).await;
+    let (all, some) = (discover(&target, &[]).await, discover(&target, &["^seen-"]).await);
+    let room = host.sh("stat -f -c '%S %b %f %a %c %d' /ext").await;
+    host.sh("podman rm -f seen-1 unseen-2 >/dev/null && podman rmi seen:1 >/dev/null").await;
+
+    let container = row(&all, "Containers", "seen-1");
+    assert_eq!(container[1..3], ["podman", "localhost/seen:1"]);
+    assert!(container[3].starts_with("Up ") && id.starts_with(&container[4]), "{container:?}");
+    assert!(row(&all, "Containers", "unseen-2")[3].starts_with("Created"));
+    assert_eq!(rows(&some, "Containers").len(), 1);
+    let told = &some.data["survey"]["containers"];
+    assert_eq!((&told[0]["name"], &told[0]["id"], &told[1]), (&json!("seen-1"), &json!(id), &Value::Null));
+
+    // The kernel of the test hosts has both kinds.
+    let groups = &row(&all, "Host", "control groups")[1];
+    assert!(
+        groups.starts_with("hybrid: ") && groups.contains("memory") && groups.contains("pids"),
+        "{groups}"
+    );
+    assert_eq!(all.data["survey"]["cgroup"]["version"], "hybrid");
+
+    let numbers: Vec<u64> = room.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let mounts = all.data["mounts"].as_array().unwrap();
+    let ext = &mounts.iter().find(|mount| mount["point"] == "/ext").unwrap()["room"];
+    let [block, size, free, available, inodes, inodes_free] = numbers[..] else { panic!("{room}") };
+    assert_eq!(ext["size"], json!(block * (size - (free - available))));
+    assert_eq!((&ext["inodes"], &ext["inodes_free"]), (&json!(inodes), &json!(inodes_free)));
+    assert_eq!(ext["available"], json!(block * available));
+    let shown = row(&all, "File systems", "/ext");
+    assert_eq!(shown[5], inodes_free.to_string());
+    assert!(shown[3].ends_with(" MiB") && shown[4].ends_with(" MiB"), "{shown:?}");
+}

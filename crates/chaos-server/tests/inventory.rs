@@ -37,7 +37,8 @@ fn names(target: &ServerTarget) -> Vec<String> {
 async fn every_kind_of_list_leads_to_its_host() {
     let Some(host) = TestHost::get("any").await else { return };
     let world = inventory().unwrap();
-    let (address, keys, name) = (host.host.address, &world.keys, &host.host.name);
+    let (address, ipv6) = (host.host.address, host.host.ipv6);
+    let (keys, name) = (&world.keys, &host.host.name);
     let directory = tempfile::tempdir().unwrap();
     fs::copy(&keys.ed25519, directory.path().join("id")).unwrap();
     fs::write(directory.path().join("hosts.txt"), format!("chaos@{address}:2222\n")).unwrap();
@@ -45,25 +46,40 @@ async fn every_kind_of_list_leads_to_its_host() {
         "[web]\nshop-[1:1] ansible_host={address} ansible_user=chaos ansible_become=yes ansible_ssh_private_key_file=id\n"
     );
     fs::write(directory.path().join("hosts.ini"), ini).unwrap();
+    let yaml = format!(
+        "all:\n  vars: {{ansible_user: chaos, ansible_ssh_private_key_file: id}}\n  children:\n    db:\n      hosts:\n        \
+         db-1: {{ansible_host: '{ipv6}', ansible_become: true}}\n    other:\n      hosts: {{nobody.test: }}\n"
+    );
+    fs::write(directory.path().join("hosts.yaml"), yaml).unwrap();
     let config = json!({
         "defaults": {
             "known_hosts": world.known_hosts, "ssh_config": world.ssh_config,
             "auth": { "type": "key", "private_key_path": "id" },
         },
-        "inventory": [{ "file": "hosts.txt" }, { "ssh_config": name }, { "ansible": "hosts.ini", "group": "web" }],
+        "inventory": [
+            { "file": "hosts.txt" }, { "ssh_config": name }, { "ansible": "hosts.ini", "group": "web" },
+            { "ansible": "hosts.yaml", "group": "db" },
+        ],
         "allow_same_machine": true,
     });
     let found = members(directory.path(), config.clone(), None).await;
     let titles: Vec<_> = found.list.iter().map(|member| member.name.clone()).collect();
-    assert_eq!(titles, [format!("{address}:2222"), name.clone(), "shop-1".to_owned()]);
+    assert_eq!(titles, [format!("{address}:2222"), name.clone(), "shop-1".to_owned(), "db-1".to_owned()]);
     assert!(found.allow_same);
-    let [by_file, by_config, by_ansible] = found.list.as_slice() else { unreachable!("three were found") };
+    let [by_file, by_config, by_ansible, by_yaml] = found.list.as_slice() else {
+        unreachable!("four were found")
+    };
     let (by_file, by_config, by_ansible) =
         (connect(by_file).await, connect(by_config).await, connect(by_ansible).await);
     assert_eq!(by_file.identity().label, format!("chaos@{address}:2222"));
     assert_eq!(by_config.identity().label, format!("root@{address}:22"));
     assert_eq!(by_ansible.identity().label, format!("chaos@{address}:22"));
     assert!(by_ansible.facts().is_root && !by_file.facts().is_root);
+    let by_yaml = connect(by_yaml).await;
+    assert_eq!(by_yaml.identity().label, format!("chaos@[{ipv6}]:22"));
+    assert!(by_yaml.facts().is_root);
+    assert_eq!(names(&by_yaml), ["db-1", &ipv6.to_string(), name]);
+    assert_eq!(by_yaml.identity().fingerprint, by_file.identity().fingerprint);
     // Policy knows a host by every name that it has.
     assert_eq!(names(&by_config), [name.as_str(), &address.to_string()]);
     assert_eq!(names(&by_ansible), ["shop-1", &address.to_string(), name]);

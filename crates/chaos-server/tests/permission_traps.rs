@@ -119,3 +119,28 @@ async fn a_deadline_that_meets_an_immutable_file_ends_and_tells_it() {
     stage.end(&step).await;
     stage.host.sh("rm -rf /ext/fixed").await;
 }
+
+#[tokio::test]
+async fn what_an_undo_needs_is_shown_to_root_only() {
+    let Some(host) = TestHost::get("any").await else { return };
+    host.sh("rm -rf /ext/seen; mkdir /ext/seen; touch /ext/seen/secret").await;
+    let stage = Permissions::on(host, Setup { user: "chaos", ..Setup::default() }).await;
+    let step = stage.step(json!({ "paths": ["/ext/seen/secret"] })).await;
+    let (session, _) = stage.act(&step).await;
+    let dir = &step.rope.dir;
+    assert_eq!(stage.host.sh(&format!("stat -c '%a %u:%g' {dir}")).await.trim(), "700 0:0");
+    let files = stage.host.sh(&format!("find {dir} -type f")).await;
+    assert!(files.contains("/undo.sh"), "{files}");
+    let seen = format!(
+        "runuser -u plain -- ls {dir} 2>&1; find {dir} -type f -exec runuser -u plain -- test -r {{}} ';' -print"
+    );
+    let refused = format!("ls: cannot open directory '{dir}': Permission denied\n");
+    assert_eq!(stage.host.sh(&seen).await, refused);
+    stage.finish(session).await.unwrap();
+    stage.revert(&step).await;
+    // What it did is shown to nobody else either.
+    assert!(stage.host.is_true(&format!("[ -e {dir}/done ]")).await);
+    assert_eq!(stage.host.sh(&seen).await, refused);
+    stage.end(&step).await;
+    stage.host.sh("rm -rf /ext/seen").await;
+}
