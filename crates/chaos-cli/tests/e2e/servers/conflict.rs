@@ -1,9 +1,11 @@
 //! What somebody else changes on a server during the hold is theirs.
 
+use nix::sys::signal::Signal;
+
 use super::{Bed, Set};
-use crate::world::Chaos;
 use crate::world::binary::Ended;
 use crate::world::experiment::skill;
+use crate::world::{Chaos, wait_until};
 
 /// Two files: one that somebody else touches, and one that nobody does.
 const SET: Set = Set {
@@ -69,5 +71,26 @@ fn permissions_that_somebody_has_put_back_since_are_no_conflict_any_more() {
     let recovered = chaos.call(&["recover", "--all"]);
     recovered.assert_code(0);
     chaos.assert_clean();
+    bed.assert_same("nowhere");
+}
+
+#[test]
+fn a_conflict_that_the_host_met_by_itself_is_told_by_the_recovery() {
+    let Some(bed) = Bed::take_any(SET) else { return };
+    let chaos = Chaos::new();
+    let skills = skill("server.permission_change", "{paths: [/srv/theirs, /srv/ours], mode: '000'}");
+    let running = chaos.spawn_with(&bed.experiment("1s", "2s", &skills), &["--no-guardian"], &[]);
+    running.wait_for_records("hold_started", 1);
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    bed.sh(0, "chmod 640 /srv/theirs");
+    wait_until("the host has undone the other one", || modes(&bed) == "640\n644\n");
+
+    let recovered = chaos.call(&["recover", "--all"]);
+    recovered.assert_code(5);
+    assert!(recovered.text().contains(WHAT) && recovered.text().contains(FOUND), "{}", recovered.text());
+    chaos.call(&["recover", "--all", "--accept-conflicts"]).assert_code(0);
+    chaos.assert_clean();
+    bed.sh(0, "chmod 644 /srv/theirs");
     bed.assert_same("nowhere");
 }

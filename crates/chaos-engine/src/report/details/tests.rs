@@ -1,3 +1,5 @@
+//! Which of these lines a reader gets to see, and which not.
+
 use chaos_core::RecordBody;
 
 use super::super::{Format, RunReport, fold, samples};
