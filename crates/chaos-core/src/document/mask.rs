@@ -4,19 +4,25 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What stands in place of a secret.
-const MASK: &str = "***";
+use super::telling::is_telling;
 
-/// What gives a secret away, the secret itself being the group `secret`:
-/// the password of a URL, `password=…` in a URL or connection string, and the value of a key with a telling name.
-/// References (`${VAR}`, `file:`) are no secrets and stay.
-static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+/// What stands in place of a secret.
+pub(super) const MASK: &str = "***";
+
+/// What gives a secret away by itself: the password of a URL, and `password=…` in a URL or connection string.
+static INLINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let url = r#"://[^\s"'/@:]*:(?<url>[^\s"']+)@"#;
     let parameter = r#"(?i:passw(?:or)?d|token|secret)=(?<parameter>[^\s"'&]+)"#;
-    let key = r#"(?i:\w*(?:passw(?:or)?d|passphrase|secret|token|api_?key)["']?)\s*:[ \t]+["']?(?<key>[^\s"'#{\[][^\r\n"']*)"#;
     // The pattern is a constant that a test compiles; were it broken, everything would be masked.
-    Regex::new(&format!("{url}|{parameter}|{key}")).ok()
+    Regex::new(&format!("{url}|{parameter}")).ok()
 });
+
+/// A key with its colon, in any text.
+static KEY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?m)(?<name>[\w.-]+)["']?[ \t]*:(?:[ \t]|\r?$)"#).ok());
+
+/// The password of a URL in one value, whatever characters it is made of.
+static URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)://[^/@]*?:(?<url>.+)@").ok());
 
 /// Text without its secrets, and where each place of the original went.
 pub(super) struct Masked {
@@ -27,9 +33,11 @@ pub(super) struct Masked {
 }
 
 impl Masked {
-    /// Masks every secret of `text`.
-    pub fn new(text: &str) -> Self {
-        let secrets = find(text);
+    /// Masks every secret of `text` that shows by itself, and the places that are `known` to be one.
+    pub fn new(text: &str, known: &[(usize, usize)]) -> Self {
+        let mut found = find(text);
+        found.extend(known.iter().flat_map(|place| lines(text, *place)));
+        let secrets = merged(found);
         let mut masked = String::with_capacity(text.len());
         let mut from = 0;
         for (start, end) in &secrets {
@@ -57,22 +65,133 @@ impl Masked {
 
 /// Returns `text` without its secrets.
 pub fn mask(text: &str) -> String {
-    Masked::new(text).text
+    Masked::new(text, &[]).text
+}
+
+/// Returns whether the value `text`, written as `raw`, is a URL with a password that [`Masked`] would not find in `raw`.
+pub(super) fn is_hidden_url(text: &str, raw: &str) -> bool {
+    let Some(url) = &*URL else { return true };
+    let password = url.captures(text).and_then(|found| found.name("url"));
+    let is_secret = password.is_some_and(|password| !is_reference(password.as_str()));
+    is_secret && (!raw.contains(text) || find(raw).is_empty())
 }
 
 fn find(text: &str) -> Vec<(usize, usize)> {
-    let Some(secrets) = &*SECRETS else { return vec![(0, text.len())] };
-    let places = secrets.captures_iter(text).filter_map(|found| {
-        let secret = found.name("url").or_else(|| found.name("parameter")).or_else(|| found.name("key"))?;
+    let (Some(inline), Some(key)) = (&*INLINE, &*KEY) else { return vec![(0, text.len())] };
+    let places = inline.captures_iter(text).filter_map(|found| {
+        let secret = found.name("url").or_else(|| found.name("parameter"))?;
         Some((secret.start(), secret.as_str()))
     });
-    places
+    let mut secrets: Vec<_> = places
         .filter(|(_, secret)| !is_reference(secret))
         .map(|(start, secret)| (start, start + secret.trim_end().len()))
-        .collect()
+        .collect();
+    let mut from = 0;
+    for found in key.captures_iter(text) {
+        let (Some(whole), Some(name)) = (found.get(0), found.name("name")) else { continue };
+        // Inside of a value that is masked already there is nothing more to find.
+        if whole.start() >= from && is_telling(name.as_str()) {
+            let end = whole.as_str().rfind(':').map_or(whole.end(), |colon| whole.start() + colon + 1);
+            let value = value(text, name.start(), end);
+            from = value.1.max(from);
+            secrets.extend(lines(text, value));
+        }
+    }
+    secrets
 }
 
-fn is_reference(text: &str) -> bool {
+/// Returns the value of the key at `key`, whose colon ends at `from`: what is in quotes, or the line and every line that
+/// belongs to it by its indentation. This must do with text that is no YAML.
+fn value(text: &str, key: usize, from: usize) -> (usize, usize) {
+    let rest = &text[from..];
+    let start = from + rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+    let line_start = text[..key].rfind('\n').map_or(0, |end| end + 1);
+    let comment = text[line_start..key].trim_start().starts_with('#');
+    let first = &text[start..line_end];
+    let mut closed = start;
+    if let Some(quote @ ('"' | '\'')) = first.chars().next() {
+        let inside = start + 1;
+        match text[inside..].find(quote).map(|end| inside + end) {
+            Some(end) if end < line_end => return quoted(text, inside, end, line_end),
+            // Over several lines, and their indentation need not be right.
+            Some(end) => closed = end,
+            None => {}
+        }
+    }
+    if is_reference(first.trim_end()) {
+        return (start, start);
+    }
+    let lead = text[line_start..key].trim_end_matches(['"', '\'']);
+    let indent = match lead.trim_start_matches([' ', '-', '?']).is_empty() {
+        true => lead.len(),
+        false => lead.len() - lead.trim_start_matches([' ', '-', '?']).len(),
+    };
+    if comment {
+        return (start, line_end);
+    }
+    (start, closed.max(block_end(text, line_end, indent, first.trim().is_empty())))
+}
+
+/// Returns the value from `inside` its quotes to the one at `end`, all in one line.
+fn quoted(text: &str, inside: usize, end: usize, line_end: usize) -> (usize, usize) {
+    if is_reference(&text[inside..end]) {
+        return (inside, inside);
+    }
+    // An escaped or doubled quote does not end it, so what follows in the line may still be of it.
+    let quote = text[..inside].chars().next_back();
+    let is_over = !text[..end].ends_with('\\') && text[end + 1..].chars().next() != quote;
+    (inside, if is_over { end } else { line_end })
+}
+
+/// Returns where the lines end that are indented deeper than `indent`. A list may stand at the very indentation of its key.
+fn block_end(text: &str, line_end: usize, indent: usize, may_be_list: bool) -> usize {
+    let mut end = line_end;
+    let mut place = text[line_end..].find('\n').map_or(text.len(), |_| line_end + 1);
+    for line in text[place..].split_inclusive('\n') {
+        let content = line.trim_start_matches([' ', '\t']);
+        let depth = line.len() - content.len();
+        let is_item = may_be_list && depth == indent && content.starts_with("- ");
+        if !content.trim().is_empty() && depth <= indent && !is_item {
+            break;
+        }
+        place += line.len();
+        end = place;
+    }
+    end
+}
+
+/// Takes a place apart into its lines, without their indentation: an excerpt keeps its lines.
+fn lines(text: &str, (start, end): (usize, usize)) -> Vec<(usize, usize)> {
+    let mut place = start;
+    let mut parts = Vec::new();
+    for line in text[start..end].split_inclusive('\n') {
+        let content = line.trim_start();
+        let from = place + line.len() - content.len();
+        let content = content.trim_end();
+        if !content.is_empty() {
+            parts.push((from, from + content.len()));
+        }
+        place += line.len();
+    }
+    parts
+}
+
+/// Puts places in order, and makes one of those that overlap.
+fn merged(mut places: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    places.sort_unstable();
+    let mut merged: Vec<(usize, usize)> = Vec::new();
+    for (start, end) in places {
+        match merged.last_mut() {
+            Some((_, last)) if start < *last => *last = end.max(*last),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
+}
+
+/// Returns whether `text` is nothing but a reference, which is no secret and may be shown.
+pub(super) fn is_reference(text: &str) -> bool {
     let inside = text.strip_prefix("${").and_then(|rest| rest.trim_end().strip_suffix('}'));
     // `${VAR:-default}` holds its default in clear.
     inside.is_some_and(|name| !name.contains(":-") && !name.contains('}')) || text.starts_with("file:")
@@ -114,7 +233,7 @@ mod tests {
     #[test]
     fn places_behind_a_secret_move_with_the_text() {
         let text = "a: x://u:longsecret@h\nkey: 1\n";
-        let masked = Masked::new(text);
+        let masked = Masked::new(text, &[]);
         let place = text.find("key").unwrap();
         assert_eq!(masked.offset(place), masked.text.find("key").unwrap());
         assert_eq!(masked.offset(0), 0);

@@ -11,6 +11,8 @@ mod parse;
 mod problem;
 mod read;
 pub mod reference;
+mod secrets;
+mod telling;
 
 use std::fs::File;
 use std::io::Read;
@@ -60,8 +62,9 @@ impl Document {
         {
             return Err(Problem::of_file(name, not_text(text.as_bytes(), place)));
         }
-        let shown = Shown::new(name, text);
-        let root = parse::tree(text).map_err(|trouble| {
+        let (tree, secrets) = parse::tree(text);
+        let shown = Shown::new(name, text, &secrets);
+        let root = tree.map_err(|trouble| {
             let mut problem = Problem::at(&shown, trouble.span, trouble.label, &trouble.message);
             if let Some((span, label)) = trouble.other {
                 problem = problem.also(span, label);
@@ -100,7 +103,7 @@ impl Document {
 
     /// Makes a problem at a place of this document; `label` is the word at the caret.
     pub fn problem(&self, span: Span, label: &str, message: impl AsRef<str>) -> Problem {
-        Problem::at(&self.shown, span, label, message.as_ref())
+        Problem::at(&self.shown, span, label, &secrets::without(message.as_ref(), &self.root, span))
     }
 }
 

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, Tag};
 
+use super::mask::{MASK, is_hidden_url, is_reference};
 use super::node::{Content, Entry, Node, Span};
+use super::telling::is_telling;
 
 /// How deep lists and mappings may lie in each other. Our own files need eight levels.
 pub const DEPTH_MAX: usize = 64;
@@ -42,19 +44,15 @@ impl Trouble {
     }
 }
 
-/// Reads the one document that `text` holds.
-pub(super) fn tree(text: &str) -> Result<Node, Box<Trouble>> {
-    // The library's own limits on nesting (255) stay: they bound what it scans ahead of us.
-    let options = granit_parser::options! { emit_comments: false };
+/// Reads the one document that `text` holds. Returns also the places of its secrets, as far as it could be read.
+pub(super) fn tree(text: &str) -> (Result<Node, Box<Trouble>>, Vec<(usize, usize)>) {
     let mut builder = Builder { text, ..Builder::default() };
-    for item in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = item.map_err(|error| unreadable(text, &error))?;
-        builder.take(event, span)?;
-    }
-    builder.root.ok_or_else(|| {
+    let read = builder.read().map_err(|trouble| builder.without_secret(trouble));
+    let empty = || {
         let message = "the file is empty";
         Trouble::new(Span { line: 1, column: 1, ..Span::default() }, "nothing here", message)
-    })
+    };
+    (read.and_then(|()| builder.root.ok_or_else(empty)), builder.secrets)
 }
 
 fn unreadable(text: &str, error: &granit_parser::ScanError) -> Box<Trouble> {
@@ -80,6 +78,8 @@ fn place(marker: &Marker, start: usize, end: usize) -> Span {
 #[derive(Clone)]
 struct Built {
     node: Node,
+    /// All of its text, of which the span is the first line only.
+    whole: (usize, usize),
     values: usize,
     height: usize,
 }
@@ -91,6 +91,8 @@ struct Builder<'t> {
     anchors: HashMap<usize, Built>,
     values: usize,
     root: Option<Node>,
+    /// Where secrets stand.
+    secrets: Vec<(usize, usize)>,
 }
 
 struct Frame {
@@ -105,16 +107,46 @@ struct Frame {
 }
 
 impl Builder<'_> {
+    fn read(&mut self) -> Result<(), Box<Trouble>> {
+        // The library's own limits on nesting (255) stay: they bound what it scans ahead of us.
+        let options = granit_parser::options! { emit_comments: false };
+        for item in Parser::new_from_str_with_options(self.text, options) {
+            let (event, span) = item.map_err(|error| unreadable(self.text, &error))?;
+            self.take(event, span)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the value of a telling key that was never finished as a secret, and takes what it quotes out of the message.
+    fn without_secret(&mut self, mut trouble: Box<Trouble>) -> Box<Trouble> {
+        let keys = self.open.iter().filter_map(|frame| frame.key.as_ref());
+        let Some((_, key)) = keys.into_iter().find(|(key, _)| is_telling(key)) else { return trouble };
+        let start = self.text[key.end..].find(':').map_or(key.end, |colon| key.end + colon + 1);
+        let end = trouble.span.end.max(start);
+        let line_end = self.text[end..].find('\n').map_or(self.text.len(), |line| end + line);
+        // Nobody knows where a quote ends that was not closed.
+        let is_quoted = self.text[start..].trim_start().starts_with(['"', '\'']);
+        self.secrets.push((start, if is_quoted { self.text.len() } else { line_end }));
+        let parts = trouble.message.split('`').enumerate();
+        let parts: Vec<_> = parts.map(|(place, part)| if place % 2 == 1 { MASK } else { part }).collect();
+        trouble.message = parts.join("`");
+        trouble
+    }
+
     fn take(&mut self, event: Event<'_>, span: granit_parser::Span) -> Result<(), Box<Trouble>> {
         let here = self.span(span);
+        let whole = self.whole(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !is_text_tag(tag.as_deref(), here)?;
                 // The library says `~` where nothing was written at all.
                 let nothing = plain && here.start == here.end;
                 let text = if nothing { String::new() } else { text.into_owned() };
-                let content = Content::Scalar { text, plain };
-                self.finish(Built { node: Node { span: here, content }, values: 1, height: 0 }, anchor)
+                if is_hidden_url(&text, &self.text[whole.0..whole.1]) {
+                    self.secrets.push(whole);
+                }
+                let node = Node { span: here, content: Content::Scalar { text, plain } };
+                self.finish(Built { node, whole, values: 1, height: 0 }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(here, anchor, tag.as_deref(), Content::Sequence(Vec::new()))
@@ -122,7 +154,7 @@ impl Builder<'_> {
             Event::MappingStart(_, anchor, tag) => {
                 self.open(here, anchor, tag.as_deref(), Content::Mapping(Vec::new()))
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceEnd | Event::MappingEnd => self.close(whole.1),
             Event::Alias(id) => self.alias(id, here),
             Event::DocumentStart(..) if self.root.is_some() => {
                 let message = "a file holds one document, but a second one starts here";
@@ -131,6 +163,14 @@ impl Builder<'_> {
             }
             // Stream and document marks carry no value; further events are only made for options we do not set.
             _ => Ok(()),
+        }
+    }
+
+    fn whole(&self, span: granit_parser::Span) -> (usize, usize) {
+        let range = span.byte_range().unwrap_or_default();
+        match self.text.get(range.clone()) {
+            Some(_) => (range.start, range.end),
+            None => (self.text.len(), self.text.len()),
         }
     }
 
@@ -161,11 +201,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Box<Trouble>> {
+    fn close(&mut self, end: usize) -> Result<(), Box<Trouble>> {
         let Some(frame) = self.open.pop() else { return Ok(()) };
+        let whole = (frame.span.start, end.max(frame.span.end));
         let node = Node { span: frame.span, content: frame.content };
         // Counted when the parts were finished; the collection itself is one more.
-        self.finish(Built { node, values: frame.values, height: frame.height + 1 }, frame.anchor)
+        self.finish(Built { node, whole, values: frame.values, height: frame.height + 1 }, frame.anchor)
     }
 
     fn alias(&mut self, id: usize, here: Span) -> Result<(), Box<Trouble>> {
@@ -193,7 +234,13 @@ impl Builder<'_> {
             self.anchors.insert(anchor, built.clone());
         }
         match self.open.last_mut() {
-            Some(frame) => frame.put(built),
+            Some(frame) => {
+                let may_be_shown = built.node.text().is_some_and(is_reference);
+                if !may_be_shown && frame.key.as_ref().is_some_and(|(key, _)| is_telling(key)) {
+                    self.secrets.push(built.whole);
+                }
+                frame.put(built)
+            }
             None => {
                 self.root = Some(built.node);
                 Ok(())

@@ -17,9 +17,9 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Masks the secrets of a text.
-    pub fn new(name: &str, text: &str) -> Arc<Self> {
-        let masked = Masked::new(text);
+    /// Masks the secrets of a text, and the places that are `known` to be one.
+    pub fn new(name: &str, text: &str, known: &[(usize, usize)]) -> Arc<Self> {
+        let masked = Masked::new(text, known);
         let source = NamedSource::new(name, masked.text.clone()).with_language("yaml");
         Arc::new(Self { name: name.to_owned(), source, masked })
     }

@@ -258,3 +258,102 @@ fn nonsense_is_refused_or_read_but_never_panics() {
     }
     assert!(read > 100, "only {read} texts were documents at all");
 }
+
+/// Everything an error about `text` shows, by the shape of a shop.
+fn told(text: &str) -> String {
+    let problems = shop(text).unwrap_err();
+    assert!(!problems.is_empty());
+    problems.iter().map(|problem| format!("{}\n{problem:?}\n", rendered(problem))).collect()
+}
+
+#[test]
+fn no_form_of_a_secret_is_shown_near_a_mistake() {
+    for secret in [
+        "password: |\n  hunter2\n  hunter2\n",
+        "password: >-\n  x\n\n  hunter2\n",
+        "become_password: 'x\n  hunter2'\n",
+        "become_password: 'it''s\n  hunter2'\n",
+        "become_password: x\n  hunter2\n",
+        "become_pasword: hunter2\n",
+        "becomepasword: hunter2\n",
+        "become_password: [hunter2]\n",
+        "become_password:\n- hunter2\n",
+        "become_password: {hunter2: hunter2}\n",
+        "become_password: {a: hunter2,\n b: hunter2}\n",
+        "become_password:\n  a:\n    b: hunter2\n",
+        "? password\n: hunter2\n",
+        "\"password\":\n  hunter2\n",
+        "inner: {name: a, token: hunter2, x: 1}\n",
+        "tables: [&p hunter2]\npassword: *p\n",
+        "pass: !!str hunter2\n",
+        "url: \"postgres://me:x\n  hunter2@db/x\"\n",
+        "url: \"postgres\\x3a//me:hunter2@db/x\"\n",
+        "url: postgres://me:x hunter2@db/x\n",
+        "# password: hunter2\n",
+    ] {
+        for text in [format!("{secret}rwos: 4\n"), format!("name: a\nrwos: 4\n{secret}")] {
+            let told = told(&text);
+            assert!(told.contains("rwos") && !told.contains("hunter2"), "{text}\n{told}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_is_itself_the_mistake_is_not_shown() {
+    for text in [
+        "name: a\npassword: !hunter2\n",
+        "name: a\npassword: !hunter2 x\n",
+        "name: a\npassword: *hunter2\n",
+        "name: a\npassword: %hunter2\n",
+        "name: a\npassword: @hunter2\n",
+        "name: a\npassword: \"x\n  hunter2\n",
+        "name: a\npassword: \"x\nhunter2\n",
+        "name: a\npassword: \"x\ny\nhunter2\"\nrows: 1\n",
+        "password: 'x\n\nhunter2'\nrwos: [\n",
+        "name: a\npassword: 'x' hunter2\n",
+        "name: a\npassword: \"\\hunter2\"\n",
+        "name: a\npassword: x: hunter2\n",
+        "name: a\npassword: |\n  hunter2\n bad\n\t:\n",
+        "name: a\npassword: {hunter2: 1, hunter2: 2}\n",
+        "name: a\npassword: [hunter2\nrows: 1\n",
+        "name: a\nrows: [\npassword: |\n  hunter2\n",
+        "name: a\nrows: ]\npassword: |\n  hunter2\n",
+    ] {
+        let told = told(text);
+        assert!(!told.contains("hunter2"), "{text}\n{told}");
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the shape matters here")]
+struct Login {
+    password: u8,
+    #[serde(default)]
+    token: Option<Box<Shop>>,
+}
+
+#[test]
+fn what_is_said_about_a_secret_does_not_repeat_it() {
+    for text in [
+        "password: hunter2\n",
+        "password: 'x\n  hunter2'\n",
+        "password: |\n  hunter2\n",
+        "password: 1\ntoken: hunter2\n",
+        "password: 1\ntoken: {hunter2: 1, name: a}\n",
+        "password: 1\ntoken: {rows: hunter2, name: a}\n",
+    ] {
+        let document = Document::parse("login.yaml", text).unwrap();
+        let problems = document.read::<Login>(document.root()).unwrap_err();
+        let told: String =
+            problems.iter().map(|problem| format!("{}{problem:?}", rendered(problem))).collect();
+        assert!(told.contains("***") && !told.contains("hunter2"), "{text}\n{told}");
+    }
+}
+
+#[test]
+fn a_masked_excerpt_keeps_its_lines_and_the_place_of_the_mistake() {
+    let problems = shop("name: a\npassword: |\n  hunter2\n\n  and more\nrwos: 4\n").unwrap_err();
+    let text = rendered(&problems[1]);
+    assert!(text.contains("[shop.yaml:6:1]") && text.contains("5 │   ***\n 6 │ rwos: 4"), "{text}");
+}
