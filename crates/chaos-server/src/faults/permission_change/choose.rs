@@ -55,11 +55,7 @@ pub(super) async fn step(
     let mut files = Vec::new();
     // A directory and one below it may both be named; what is in both is one file.
     let mut seen = BTreeSet::new();
-    let meant: BTreeSet<&str> = roots.iter().map(String::as_str).collect();
-    let once =
-        found.names.iter().zip(&found.facts).filter(|(name, _)| {
-            is_on_mount_of_root(name, &meant, &found.mounts) && seen.insert(name.as_str())
-        });
+    let once = found.names.iter().zip(&found.facts).filter(|(name, _)| seen.insert(name.as_str()));
     for (name, (key, links)) in once {
         // What was chosen for a service is left out where it is protected; what was named is refused.
         match (refusal(name, key, *links, &found, &protected), services.is_empty()) {
@@ -199,6 +195,9 @@ async fn find(target: &ServerTarget, roots: &[String], params: &Params) -> Resul
     let immutable = next()?;
     let homes = next()?.lines().map(str::to_owned).collect();
     let mounts = mounts::parse(fields.next().ok_or_else(unreadable)?);
+    let roots: BTreeSet<&str> = roots.iter().map(String::as_str).collect();
+    let meant = names.into_iter().zip(facts).filter(|(name, _)| is_on_mount_of_root(name, &roots, &mounts));
+    let (names, facts) = meant.unzip();
     Ok(Found { names, facts, immutable, homes, mounts })
 }
 
