@@ -30,7 +30,7 @@ const HOLDS_EXTEND: &str =
 const PULL: &str = include_str!("rope/pull.sh");
 const REMOVE: &str = concat!(include_str!("rope/lock.sh"), include_str!("rope/remove.sh"));
 
-/// The longest that an undo may take: the unit's own limit, its lock, and another try.
+/// The longest that an undo may take: its own limit there, and the wait for its lock.
 const PULL_MAX: Duration = Duration::from_secs(150);
 /// The longest that taking the rope away may take.
 const REMOVE_MAX: Duration = Duration::from_secs(60);
@@ -89,8 +89,8 @@ impl Rope {
         Self { handle, undo, in_unit: false, claims: Vec::new(), against: Vec::new() }
     }
 
-    /// Lets our own undo, too, run in the unit of the deadline, where there is one: what it starts would otherwise be a part of our
-    /// login, and end with it. It costs the machine a unit more.
+    /// Lets our own undo, too, run in a unit, where there is systemd: what it starts would otherwise be a part of our login, and end
+    /// with it. It costs the machine a unit more.
     #[must_use]
     pub fn undoing_in_unit(mut self, in_unit: bool) -> Self {
         self.in_unit = in_unit;
@@ -148,7 +148,7 @@ impl Rope {
         host.must("see the effect at the end of the hold", &script, Limits::default()).await
     }
 
-    /// Moves the deadline to `after` from now. With systemd this is what it was armed with.
+    /// Moves the deadline to `after` from now.
     ///
     /// # Errors
     /// When the deadline has come or is gone.
@@ -162,10 +162,14 @@ impl Rope {
     /// # Errors
     /// When the effect is still there; the deadline stays.
     pub async fn pull(&self, host: &Host) -> Result<Answer, HostError> {
-        let pull = |text: &str| self.script(PULL).set("in_unit", flag(self.in_unit)).set("undo_text", text);
-        let mut output = host.must("undo", &pull(""), Limits::time(PULL_MAX)).await?;
+        let text = self.undo_text();
+        let pull = self.script(PULL).set("in_unit", flag(self.in_unit)).set("undo_sum", text::sha256(&text));
+        let ask = async |text: &str| {
+            host.must("undo", &pull.clone().set("undo_text", text), Limits::time(PULL_MAX)).await
+        };
+        let mut output = ask("").await?;
         if output.told("absent").next().is_some() {
-            output = host.must("undo", &pull(&self.undo_text()), Limits::time(PULL_MAX)).await?;
+            output = ask(&text).await?;
         }
         Ok(Answer::read(&output))
     }

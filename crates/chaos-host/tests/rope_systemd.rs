@@ -211,6 +211,28 @@ async fn a_heartbeat_moves_the_deadline_on_and_not_after_it_has_come() {
 }
 
 #[tokio::test]
+async fn units_that_are_read_again_do_not_move_the_deadline() {
+    let Some(bench) = Bench::new("reload", false) else { return };
+    bench.act(Duration::from_secs(6)).await;
+    let armed = Instant::now();
+    std::thread::sleep(Duration::from_secs(3));
+    bench.ssh.sh("systemctl daemon-reload");
+    bench.ssh.sh("systemctl daemon-reexec");
+    wait_until(Duration::from_secs(30), "the deadline comes", || bench.is_done());
+    // Whole seconds are all that the host knows of the time since its boot.
+    assert!(armed.elapsed() < Duration::from_millis(8500), "{:?}", armed.elapsed());
+    bench.undo_and_remove().await;
+}
+
+#[tokio::test]
+async fn an_undo_that_somebody_wrote_to_is_written_again() {
+    let Some(bench) = Bench::new("spoilt", true) else { return };
+    bench.act(LONG).await;
+    bench.ssh.sh(&format!("sed -i 's/^undo() {{/nothing() {{/' {}/undo.sh", bench.handle.dir));
+    assert_eq!(bench.undo_and_remove().await.restored, 1);
+}
+
+#[tokio::test]
 async fn after_a_reboot_a_lasting_effect_is_gone_before_services_start() {
     let Some(bench) = Bench::new("boot", true) else { return };
     bench.act(LONG).await;

@@ -127,7 +127,7 @@ fn story(answer: &Answer, has_acted: bool) -> Option<String> {
             "the deadline on the target had been removed by somebody; it was undone without it".to_owned(),
         ),
         _ if has_acted && answer.restored == 0 && answer.conflicts.is_empty() && !answer.already => {
-            Some("nothing of the effect was there any more: somebody else had taken it back".to_owned())
+            Some("nothing of the effect was there any more".to_owned())
         }
         _ => None,
     }

@@ -328,7 +328,7 @@ async fn what_others_did_to_the_container_is_left_alone() {
     assert!(error.chain().contains("somebody else ended the pause"), "{}", error.chain());
     let reverted = stage.revert(&step).await;
     assert_eq!(reverted.outcome, RevertOutcome::NothingToDo);
-    assert!(reverted.notes[0].contains("somebody else had taken it back"), "{reverted:?}");
+    assert!(reverted.notes[0].contains("nothing of the effect was there any more"), "{reverted:?}");
     stage.end(&step).await;
 
     // Another life of it.

@@ -193,7 +193,7 @@ async fn a_table_that_somebody_flushed_is_noticed_and_nothing_is_left() {
         let reverted = cut.revert().await;
         assert_eq!(reverted.outcome, RevertOutcome::NothingToDo);
         assert!(
-            reverted.notes.iter().any(|note| note.contains("somebody else had taken it back")),
+            reverted.notes.iter().any(|note| note.contains("nothing of the effect was there any more")),
             "{reverted:?}"
         );
         cut.disarm().await;

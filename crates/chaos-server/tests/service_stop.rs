@@ -263,7 +263,7 @@ async fn a_service_that_somebody_let_run_again_is_left_alone() {
     assert!(ended.chain().contains("nginx.service runs, although it was stopped"), "{}", ended.chain());
     let reverted = stage.revert(&step).await;
     assert_eq!(reverted.outcome, RevertOutcome::NothingToDo);
-    assert!(reverted.notes[0].contains("somebody else had taken it back"), "{reverted:?}");
+    assert!(reverted.notes[0].contains("nothing of the effect was there any more"), "{reverted:?}");
     assert_eq!(stage.host.sh("systemctl show -p MainPID nginx").await, pid);
     stage.end(&step).await;
 }

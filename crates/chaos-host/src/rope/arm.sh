@@ -2,6 +2,8 @@
 # In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text claims against
 umask 077
 mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
+# Should this take so long that somebody undoes meanwhile, they wait for its end and find all of it.
+command exec 9<"$rope_dir" && lock 5 || fail 75 "the undo of this step is at work on the host"
 set -C
 printf '%s' "$undo_text" >"$rope_dir/undo.sh" || fail 69 "the undo cannot be written to $rope_dir"
 set +C
@@ -20,24 +22,36 @@ if [ -n "$claims" ]; then
     rm -f "$rope_dir/against"
 fi
 
+# since_boot SECONDS: so much from now, counted from where `OnBootSec=` counts. In a container that is its own start, and whether
+# the time that the machine is up is that of the container, too, differs.
+since_boot() {
+    read -r up _ </proc/uptime; up=$((${up%%.*} + 1)); first=0
+    [ ! -e /run/systemd/container ] || first=$(start_of 1)
+    first=$((${first:-0} / 100)); [ "$first" -lt "$up" ] || first=0
+    echo $((up - first + $1))
+}
 arm_systemd() {
-    # The default accuracy of a timer is a minute. Without IgnoreOnIsolate, isolating a target would stop it.
-    systemd-run -q --collect --unit="$rope_id" --on-active="$rope_seconds" \
+    # Two times for one moment: whoever lets systemd read its units again moves the first one on, as long as it is again. The
+    # second one stays; it comes late only where the machine was suspended since it booted. The default accuracy of a timer is a
+    # minute. Without IgnoreOnIsolate, isolating a target would stop it. No word may need quotes: systemd reads its own wrongly.
+    systemd-run -q --collect --unit="$rope_id" --description="Deadline of $rope_id" --on-active="$rope_seconds" --on-boot="$(since_boot "$rope_seconds")" \
         --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes --timer-property=StartLimitIntervalSec=0 \
-        -p Type=oneshot -p TimeoutStartSec=60 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
+        -p Type=oneshot -p TimeoutStartSec=120 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
         /bin/sh "$rope_dir/undo.sh" deadline || fail 69 "the deadline cannot be started"
     # A timer that does not run has no next time.
-    next=$(systemctl show -p NextElapseUSecMonotonic --value "$rope_id.timer" 2>/dev/null)
-    case $next in ''|0|infinity) fail 69 "the deadline did not start" ;; esac
-    tell next "$next"
+    case $(systemctl show -p NextElapseUSecMonotonic --value "$rope_id.timer" 2>/dev/null) in
+        ''|0|infinity) fail 69 "the deadline did not start" ;;
+    esac
 }
 arm_boot() {
     # Written and linked, not enabled: nothing has to be loaded now, and the next boot finds it.
     unit=/etc/systemd/system/$rope_id-boot.service
-    mkdir -p /etc/systemd/system/sysinit.target.wants || fail 69 "the boot unit cannot be linked"
+    wants=/etc/systemd/system/sysinit.target.wants
+    # A host that has none gets one as the others have it, and loses it again.
+    [ -d "$wants" ] || { mkdir -m 755 "$wants" && printf '' >"$rope_dir/made"; } || fail 69 "the boot unit cannot be linked"
     printf '%s' "$boot_text" >"$unit.new" && mv "$unit.new" "$unit" || fail 69 "the boot unit cannot be written"
-    ln -s "$unit" "/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service" || fail 69 "the boot unit cannot be linked"
-    sync "$unit" /etc/systemd/system /etc/systemd/system/sysinit.target.wants 2>/dev/null || sync
+    ln -s "$unit" "$wants/$rope_id-boot.service" || fail 69 "the boot unit cannot be linked"
+    rope_sync "$unit" /etc/systemd/system "$wants"
 }
 arm_detached() {
     read -r up _ </proc/uptime
@@ -52,7 +66,7 @@ while [ -d "$1" ] && [ ! -e "$1/done" ]; do
 done
 WATCH
     run=; have setsid && run=setsid
-    (cd / && $run sh "$rope_dir/watch.sh" "$rope_dir" </dev/null >/dev/null 2>&1 & printf '%s\n' "$!" >"$rope_dir/watch.pid")
+    (cd / && $run sh "$rope_dir/watch.sh" "$rope_dir" </dev/null >/dev/null 2>&1 9<&- & printf '%s\n' "$!" >"$rope_dir/watch.pid")
     read -r pid <"$rope_dir/watch.pid" && [ -d "/proc/$pid" ] || fail 69 "the deadline did not start"
     printf '%s %s\n' "$pid" "$(start_of "$pid")" >"$rope_dir/watch"; rm -f "$rope_dir/watch.pid"
 }

@@ -1,11 +1,16 @@
-# rope_holds: whether the deadline is there and has not come.
+# rope_holds: takes the lock, and sees that the deadline is there and has not come.
 rope_holds() {
+    [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
+    command exec 9<"$rope_dir" || fail 65 "the deadline on the host was removed"
+    lock 5 || fail 75 "the undo of this step is at work on the host"
     [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
     [ ! -e "$rope_dir/done" ] || fail 65 "the deadline on the host has come"
     case $rope_kind in
         systemd)
-            # The file of a unit that was not written by hand lives as long as the unit. Asking costs a program.
-            [ -e "/run/systemd/transient/$rope_id.timer" ] || systemctl is-active -q "$rope_id.timer" ||
+            # The file of a unit that was not written by hand lives as long as the unit. Asking costs a program. The service is
+            # there while it waits for a deadline that was moved on.
+            [ -e "/run/systemd/transient/$rope_id.timer" ] || [ -e "/run/systemd/transient/$rope_id.service" ] ||
+                systemctl is-active -q "$rope_id.timer" ||
                 fail 65 "the deadline on the host has come or was stopped" ;;
         detached)
             read -r pid start <"$rope_dir/watch" && [ "$(start_of "$pid")" = "$start" ] || fail 65 "the deadline on the host was stopped" ;;

@@ -1,7 +1,4 @@
 # Acts, under the lock and with the rope in place: behind a rope that has fired nothing may happen any more.
-[ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
-exec 9<"$rope_dir"
-lock 5 || fail 75 "the undo of this step is at work on the host"
 rope_holds
 # will_act: called by an inject that has checked all it checks, right before its first effect. It says to the undo that what it
 # finds may be our doing, also after a power cut.

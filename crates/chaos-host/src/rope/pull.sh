@@ -1,16 +1,25 @@
 # Undoes now, by the very script that the deadline would run, and tells what it wrote down. Should we be cut off, the deadline
-# does what is left. In: rope_id rope_dir rope_kind in_unit undo_text
+# does what is left. In: rope_id rope_dir rope_kind in_unit undo_text undo_sum
 umask 077
-if [ -e "$rope_dir/done" ]; then
-    tell already 1
-    if grep -q '^conflict=' "$rope_dir/done" && [ -e "$rope_dir/undo.sh" ]; then
-        sh "$rope_dir/undo.sh" anew || fail 75 "the undo on the host did not succeed"
-    fi
-fi
+# whole: whether the undo is there as we would write it.
 whole() {
     [ -e "$rope_dir/undo.sh" ] || return 1
-    case $(tail -n 1 "$rope_dir/undo.sh") in 'chaos_undo_main '*) ;; *) return 1 ;; esac
+    case $(sha256sum <"$rope_dir/undo.sh") in "$undo_sum "*) ;; *) return 1 ;; esac
 }
+# undo_as WHO: it holds the lock while it works, and must not keep it from the deadline for ever.
+undo_as() {
+    if [ "$rope_kind$in_unit" = systemd1 ]; then
+        # What it starts must not be a part of our login. The unit goes on without us.
+        systemd-run -q --collect --wait --unit="$rope_id-undo" -p Type=oneshot -p TimeoutStartSec=120 \
+            /bin/sh "$rope_dir/undo.sh" "$1"
+    elif have timeout; then timeout 120 sh "$rope_dir/undo.sh" "$1"
+    else sh "$rope_dir/undo.sh" "$1"
+    fi || fail 75 "the undo on the host did not succeed"
+}
+if [ -e "$rope_dir/done" ]; then
+    tell already 1
+    if grep -q '^conflict=' "$rope_dir/done" && whole; then undo_as anew; fi
+fi
 # Where nothing can be written the undo runs without a rope, and what it did is told and not written down. Without its directory
 # nobody else acts on this step: who injects needs it, and it is made at the arming, which fails for the same reason.
 without_room() {
@@ -23,7 +32,7 @@ if ! whole; then
     # Most find theirs there, and some are long: it is only sent where it must be written.
     [ -n "$undo_text" ] || { tell absent 1; exit 0; }
     if [ -e "$rope_dir/undo.sh" ]; then
-        # The power was cut while it was written. A part of it does nothing, and nothing was done either.
+        # The power was cut while it was written, and then nothing was done; or somebody else has written to it.
         rm -f "$rope_dir/undo.sh"
     else
         { mkdir -p "$rope_dir" && printf '' >"$rope_dir/again"; } 2>/dev/null || without_room
@@ -34,14 +43,6 @@ if ! whole; then
         without_room
     tell written 1
 fi
-if [ ! -e "$rope_dir/done" ] && [ "$rope_kind$in_unit" = systemd1 ]; then
-    # What it starts must not be a part of our login. Who asks is written down if it can be; the undo does not wait for that.
-    { printf '' >"$rope_dir/asked"; } 2>/dev/null
-    # One instance: this joins an undo that runs, and goes on without us. It is gone after a reboot.
-    systemctl start "$rope_id.service" 2>/dev/null
-fi
-if [ ! -e "$rope_dir/done" ]; then
-    sh "$rope_dir/undo.sh" chaos || fail 75 "the undo on the host did not succeed"
-fi
+[ -e "$rope_dir/done" ] || undo_as chaos
 [ -e "$rope_dir/done" ] || fail 75 "the undo on the host left no word"
 cat "$rope_dir/done"

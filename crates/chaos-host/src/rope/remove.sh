@@ -5,15 +5,22 @@ unit=/etc/systemd/system/$rope_id-boot.service
 if [ -e "$rope_dir/undo.sh" ] && [ ! -e "$rope_dir/done" ]; then
     fail 65 "the undo on the host has not ended; its deadline stays"
 fi
-# Behind `done` a run of the undo has nothing to do any more, and its units are collected with their end.
-[ "$rope_kind" != systemd ] || systemctl stop "$rope_id.timer" "$rope_id.service" 2>/dev/null
+if [ "$rope_kind" = systemd ]; then
+    # Behind `done` a run of the undo has nothing to do any more, and its units are collected with their end.
+    boot=; [ "$rope_lasting" = 0 ] || boot=$rope_id-boot.service
+    systemctl stop "$rope_id.timer" "$rope_id.service" $boot 2>/dev/null
+    tries=100
+    while [ -e "/run/systemd/transient/$rope_id.timer" ] || [ -e "/run/systemd/transient/$rope_id.service" ]; do
+        tries=$((tries - 1)); [ "$tries" -gt 0 ] || fail 75 "systemd does not end the deadline"
+        nap
+    done
+fi
 if [ -d "$rope_dir" ]; then
-    exec 9<"$rope_dir"
-    lock 10 || fail 75 "the undo is still at work on the host"
+    command exec 9<"$rope_dir" && lock 10 || fail 75 "the undo is still at work on the host"
 fi
 if [ -L "$wants" ] || [ -e "$unit" ]; then
     rm -f "$wants" "$unit" "$unit.new"
-    sync /etc/systemd/system /etc/systemd/system/sysinit.target.wants 2>/dev/null || sync
+    rope_sync /etc/systemd/system "${wants%/*}"
 fi
 if [ "$rope_kind$rope_lasting" = systemd1 ]; then
     # A unit that a boot has loaded stays listed after its file is gone.
@@ -24,11 +31,13 @@ fi
 if [ -d "$rope_dir" ]; then
     if [ -r "$rope_dir/watch" ]; then
         read -r pid start <"$rope_dir/watch"
-        [ "$(start_of "$pid")" != "$start" ] || kill "$pid"
+        [ "$(start_of "$pid")" != "$start" ] || kill -s KILL "$pid"
     fi
+    # It was made for ours; it stays where somebody else has come to use it.
+    [ ! -e "$rope_dir/made" ] || rmdir "${wants%/*}" 2>/dev/null
     # No name is guessed: what we did not write stays, and then the directory stays and is reported. The last ones are of those
     # who died while they freed the lock of a dead one.
-    (cd "$rope_dir" && rm -f deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again asked \
+    (cd "$rope_dir" && rm -f deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again made \
         done.new done lock lock.[0-9]*)
     rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
     rope_sync "${rope_dir%/*}"

@@ -52,6 +52,7 @@ pub(super) fn boot_unit(handle: &RopeHandle) -> String {
     };
     format!(
         "[Unit]\nDescription=Undo of {id}\nDefaultDependencies=no\nAfter=local-fs.target\n{requires}RequiresMountsFor={dir}\n\
+         ConditionPathExists={dir}/undo.sh\n\
          {order}Conflicts=shutdown.target\n\n[Service]\nType=oneshot\nTimeoutStartSec=60\n{again}\
          ExecStart=/bin/sh {dir}/undo.sh boot\n",
         id = handle.id,

@@ -5,24 +5,39 @@
 acted() { [ -e "$rope_dir/acted" ]; }
 # never_acted: whether it is sure that it did not. Where the rope had been removed and was written again, nobody knows.
 never_acted() { [ -d "$rope_dir" ] && ! acted && [ ! -e "$rope_dir/again" ]; }
+# `booted` is the boot that this one runs in, for what the undo of the fault has to know of it.
 # taken_back: takes the effect back, unless a reboot has.
 taken_back() {
     if [ "$rope_lasting" = 0 ] && [ "$booted" != "$rope_boot" ]; then tell rebooted 1; else undo </dev/null; fi
 }
+# moved_on: whether the deadline was moved on and has not come.
+moved_on() {
+    { read -r deadline <"$rope_dir/deadline"; } 2>/dev/null || return 1
+    read -r up _ </proc/uptime
+    left=$((${deadline:-0} - ${up%%.*})); [ "$left" -gt 0 ]
+}
+# await_deadline: ends here when it has not come in the time that the unit gives; the unit tries again.
+await_deadline() {
+    moved_on || return 0
+    [ "$left" -le 45 ] || left=45
+    sleep "$left"
+    ! moved_on || exit 1
+}
 chaos_undo_main() {
-    read -r booted </proc/sys/kernel/random/boot_id
+    [ "$1" != deadline ] || await_deadline
+    # Not knowing the boot must never look like another one.
+    read -r booted </proc/sys/kernel/random/boot_id && [ -n "$booted" ] || exit 1
     if [ "$1" = unwritten ]; then
         # There is no room for a rope, so nobody else is at work, and who asks hears what was done.
         said=$(taken_back) && printf 'by=chaos\n%s\n' "$said"
         exit
     fi
-    [ -d "$rope_dir" ] || exit 0
-    exec 9<"$rope_dir" || exit 0
+    [ -d "$rope_dir" ] && command exec 9<"$rope_dir" || exit 0
     # The effect itself may be that there is no room for a lock.
     lock 45 || [ "$?" = 2 ] || exit 1
     # It was removed while we waited, and perhaps made again for somebody else.
     [ -e "$rope_dir/undo.sh" ] || exit 0
-    by=$1; [ ! -e "$rope_dir/asked" ] || by=chaos
+    by=$1
     if [ -e "$rope_dir/done" ]; then
         # What clashed is looked at once more when somebody asks: they may have mended it.
         [ "$1" = anew ] && grep -q '^conflict=' "$rope_dir/done" || exit 0

@@ -16,6 +16,7 @@ mod user_config;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chaos_core::Failure;
@@ -55,6 +56,8 @@ pub struct Ssh {
 struct Inner {
     route: Route,
     connection: Mutex<Arc<Connection>>,
+    /// Whether the first connection was replaced. The key of the host is the same then, and clones of a machine may share it.
+    is_another: AtomicBool,
     channels: Semaphore,
     new_keys: Mutex<Vec<NewKey>>,
 }
@@ -76,6 +79,7 @@ impl Ssh {
                 route,
                 new_keys: Mutex::new(connection.new_keys()),
                 connection: Mutex::new(Arc::new(connection)),
+                is_another: AtomicBool::new(false),
                 channels: Semaphore::new(CHANNELS_MAX),
             }),
         })
@@ -126,6 +130,7 @@ impl Ssh {
 
     /// Connects again, to the very host that was there before.
     async fn another(&self, last: &Connection) -> Result<Arc<Connection>, HostError> {
+        self.inner.is_another.store(true, Ordering::Relaxed);
         Connection::open(&self.inner.route, last.host_key()).await.map(Arc::new)
     }
 
@@ -190,7 +195,7 @@ impl Transport for Ssh {
         Box::pin(async move {
             let asking = async {
                 let connection = Arc::clone(&*self.inner.connection.lock().await);
-                connection.answers().await
+                !self.inner.is_another.load(Ordering::Relaxed) && connection.answers().await
             };
             tokio::time::timeout(ANSWER_MAX, asking).await.unwrap_or(false)
         })

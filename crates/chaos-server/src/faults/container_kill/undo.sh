@@ -5,12 +5,16 @@ if ! acted; then
     [ "$now" = running ] || tell conflict "container|$now, and nothing says that this was us; left as it is"
     over 0
 fi
-first_lives() { pid=$(container_pid) && ! grep -q '^State:.[ZX]' "/proc/$pid/status"; }
-told() { now=$(status) && [ "$now" != running ] || lives_again; }
+first_lives() { pid=$(container_pid) && grep -q '^State:.[^ZX]' "/proc/$pid/status" 2>/dev/null; }
+first_is_dead() { ! first_lives; }
+engine_knows() { now=$(status) && [ "$now" != running ] || lives_again; }
 if [ "$now" = running ] && same_life; then
-    # It was never killed, whatever was planned; or else its engine has yet to find out.
-    ! first_lives || over 0
-    soon 10 told || fail 75 "$engine says that it runs, and its first process is dead"
+    # It was never killed, whatever was planned; or it takes its time to end; or else its engine has yet to find out.
+    if ! soon 10 first_is_dead; then
+        tell note "the signal was sent, and its first process lives; should it end of that later, nobody starts it again"
+        over 0
+    fi
+    soon 10 engine_knows || fail 75 "$engine says that it runs, and its first process is dead"
 fi
 case $now in
     paused) tell conflict 'container|paused by somebody else, left as it is'; over 0 ;;

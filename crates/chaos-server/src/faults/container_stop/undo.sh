@@ -11,7 +11,7 @@ case $now in
         over 1 ;;
     paused) tell conflict 'container|started and paused by somebody else, left as it is'; over 0 ;;
 esac
-if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$boot" ] && [ "$policy" != unless-stopped ]; then
+if [ "$booted" != "$boot" ] && [ "$policy" != unless-stopped ]; then
     # Its engine has started what it starts at a boot; our stop only changes that for `unless-stopped`.
     tell note "the host was rebooted, and with its restart policy ($policy) the container does not come back by itself"
     over 0

@@ -4,7 +4,7 @@
 cd "$dir" 2>/dev/null || { tell note "$name: its directory is not there any more"; exit 0; }
 is=$(stat -c %d:%i .); want=$identity
 # The numbers of devices may be others after a reboot; a file system in memory is another one.
-[ "$(cat /proc/sys/kernel/random/boot_id)" = "$boot" ] || { is=${is#*:}; want=${want#*:}; }
+[ "$booted" = "$boot" ] || { is=${is#*:}; want=${want#*:}; }
 [ -e "./$name" ] || [ -L "./$name" ] || {
     [ "$is" = "$want" ] || [ "$(stat -f -c %T .)" = tmpfs ] || tell conflict "dir|it is another directory now, and ours is not in it"
     exit 0

@@ -1,6 +1,6 @@
 # Sees services active again, and with as many processes as they had. In: signal processes services back
 set -f
-acted || { tell restored 0; exit 0; }
+! never_acted || { tell restored 0; exit 0; }
 bring_all_back $back || exit 1
 healed=$started
 # count UNIT: how many processes it has.
