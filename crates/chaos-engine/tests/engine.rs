@@ -164,6 +164,28 @@ async fn a_target_that_does_not_answer_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_undo_after_the_hold_uses_a_connection_that_is_said_to_be_there() {
+    for keeps in [true, false] {
+        let setup = Setup::new(2);
+        let before = setup.world.dump();
+        let stop = StopSignal::default();
+        let running = setup.run_with(vec![set(json!({}))], &stop);
+        let cutting = async {
+            setup.until(|world| world.value("cell_2").as_deref() == Some("chaos")).await;
+            if keeps {
+                setup.world.keep_connections();
+            }
+            setup.world.refuse(2);
+        };
+        let (outcome, ()) = tokio::join!(running, cutting);
+        assert_eq!(outcome.exit, ExitCode::Done);
+        assert_eq!(setup.world.dump(), before);
+        let journal = std::fs::read_to_string(&outcome.journal).unwrap();
+        assert_eq!(journal.matches("revert_failed").count(), if keeps { 0 } else { 2 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_is_gone_leaves_every_step_stuck_and_a_recovery_undoes_them() {
     let mut setup = Setup::new(2);
     // Patience is measured on the real clock, which does not stand still with the runtime's.

@@ -172,6 +172,20 @@ async fn a_connection_found_dead_before_anything_was_sent_is_opened_again() {
 }
 
 #[tokio::test]
+async fn only_the_first_connection_is_still_the_one_that_was_made() {
+    if !sshd::is_there() {
+        return;
+    }
+    let mut server = Sshd::start();
+    let host = host(server.login()).await;
+    assert!(host.answers().await);
+    server.restart();
+    assert!(!host.answers().await, "the server has ended it");
+    assert_eq!(say(&host, &Script::new("printf x")).await, "x");
+    assert!(!host.answers().await, "it is another one now");
+}
+
+#[tokio::test]
 async fn while_the_server_is_down_it_is_unreachable_and_afterwards_it_works() {
     if !sshd::is_there() {
         return;

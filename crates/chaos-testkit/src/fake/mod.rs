@@ -48,6 +48,7 @@ pub(crate) struct State {
     /// How many connections are refused from now on.
     #[serde(skip)]
     refusals: u32,
+    keeps_connections: bool,
     /// How long a connection takes.
     #[serde(skip)]
     delay: Duration,
@@ -105,6 +106,11 @@ impl FakeWorld {
     /// Refuses this many connections from now on.
     pub fn refuse(&self, connections: u32) {
         self.state().refusals = connections;
+    }
+
+    /// Says from now on that a connection which was made still reaches it.
+    pub fn keep_connections(&self) {
+        self.state().keeps_connections = true;
     }
 
     /// Answers a connection, or the end of a session, only after this time, from now on.

@@ -36,6 +36,10 @@ impl Target for FakeTarget {
         &self.identity
     }
 
+    async fn is_still_there(&self) -> bool {
+        self.world.state().keeps_connections
+    }
+
     async fn discover(&self, filter: &DiscoverFilter) -> Result<Inventory, FaultError> {
         let names = self.world.names().await;
         let cells: Vec<String> = names.into_iter().filter(|name| filter.resources.allows(name)).collect();
