@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::events::EngineEvent;
+use crate::journal::birth;
 use crate::journal::lock::{holder, sweep};
 use crate::journal::{Damage, FileJournal, Journal, JournalContents, LockError, Owner, RunLock, read};
 use crate::ledger::Ledger;
@@ -92,7 +93,7 @@ impl Engine {
         unreadable.pop().map_or(Ok(unresolved), Err)
     }
 
-    /// Looks at every run. Sweeps away the lock files of dead runs that left nothing.
+    /// Looks at every run. Sweeps away the lock files of dead runs that left nothing, and journals that were never finished.
     ///
     /// # Errors
     /// When the state directory cannot be read. A journal that cannot be read hides no other.
@@ -103,6 +104,12 @@ impl Engine {
                 Ok(unresolved) => survey.unresolved.extend(unresolved),
                 Err(error) => survey.unreadable.push(error),
             }
+        }
+        // Nobody who makes a journal is without the lock, so one that nobody makes any more has none.
+        for run in
+            self.state.unborn()?.into_iter().filter(|run| matches!(holder(&self.state.lock(run)), Ok(None)))
+        {
+            birth::sweep(&self.state.journal(&run));
         }
         // A run that died before it had a journal has done nothing.
         for run in self.state.locked()?.into_iter().filter(|run| !self.state.journal(run).exists()) {

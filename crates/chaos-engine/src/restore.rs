@@ -13,7 +13,7 @@ use chaos_core::{Plan, Record, RecordBody};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::journal::{Journal, JournalContents, JournalError, LockError, format, read};
+use crate::journal::{Journal, JournalContents, JournalError, LockError, format, read, space};
 use crate::recover::{Credentials, RecoverOptions, RecoverOutcome};
 
 /// A journal of a run that has no place for one: the undo goes on without.
@@ -108,6 +108,8 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("restored");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(text)?;
+    // All that is known stands in it: it is none that was cut.
+    space::keep_behind(&file, &beside, text.len() as u64);
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     match path.parent() {

@@ -80,6 +80,14 @@ impl StateDir {
         self.files(".lock")
     }
 
+    /// Returns all runs whose journal was begun and has not got its name yet.
+    ///
+    /// # Errors
+    /// As [`StateDir::runs`].
+    pub fn unborn(&self) -> Result<Vec<RunId>, EngineError> {
+        self.files(".journal.new")
+    }
+
     fn files(&self, ending: &str) -> Result<Vec<RunId>, EngineError> {
         let failed = |source| EngineError::StateDir { path: self.runs.clone(), source };
         let entries = match std::fs::read_dir(&self.runs) {

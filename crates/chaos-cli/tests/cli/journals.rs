@@ -12,10 +12,24 @@ use super::user::User;
 /// Leaves the fault of a killed run behind, and returns the journal.
 fn killed_run(user: &User) -> PathBuf {
     let file = user.experiment("1m");
-    let mut command = user.command(&["run", &file, "--no-guardian"]);
+    killed_when(user, &file, |user| user.users() > 10)
+}
+
+/// Leaves four steps of a killed run behind, and returns the journal.
+fn killed_run_of_four_steps(user: &User) -> PathBuf {
+    let file = user.experiment("1m");
+    let text =
+        std::fs::read_to_string(&file).unwrap().replace("db.insert_load,", "db.insert_load, count: 4,");
+    let file = user.write("four.yaml", text);
+    killed_when(user, &file, |user| user.users() == 30)
+}
+
+/// Kills a run once this can be seen of it.
+fn killed_when(user: &User, file: &str, shows: impl Fn(&User) -> bool) -> PathBuf {
+    let mut command = user.command(&["run", file, "--no-guardian"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
-    while user.users() == 10 {
+    while !shows(user) {
         assert!(started.elapsed() < Duration::from_secs(20), "the fault does not show");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -64,6 +78,85 @@ fn a_journal_that_was_cut_before_its_first_intent_is_recovered_from_its_plan() {
     assert!(said.assert_code(0).stdout.contains("1 of 1 steps undone"), "{}", said.stdout);
     assert_eq!(user.users(), 10);
     user.types(&["status"]).assert_code(0);
+}
+
+#[test]
+fn a_journal_that_was_cut_behind_its_first_intent_is_undone_from_its_plan() {
+    let user = User::new();
+    let path = killed_run_of_four_steps(&user);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().position(|line| line.contains(r#""type":"intended""#)).unwrap();
+    cut(&path, first + 1);
+    let said = user.types(&["status"]);
+    assert!(said.assert_code(5).stdout.contains("ends too early"), "{}", said.stdout);
+    let said = user.types(&["recover", "--all"]);
+    assert!(said.assert_code(0).stdout.contains("4 of 4 steps undone"), "{}", said.stdout);
+    assert_eq!(user.users(), 10);
+    user.types(&["status"]).assert_code(0);
+}
+
+#[test]
+fn a_copy_of_a_journal_that_was_cut_is_undone_from_its_plan_too() {
+    let user = User::new();
+    let path = killed_run_of_four_steps(&user);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().position(|line| line.contains(r#""type":"injected""#)).unwrap();
+    let head: String = text.split_inclusive('\n').take(first + 1).collect();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, head).unwrap();
+    let said = user.types(&["recover", "--all"]);
+    assert!(said.assert_code(0).stdout.contains("4 of 4 steps undone"), "{}", said.stdout);
+    assert_eq!(user.users(), 10);
+    user.types(&["status"]).assert_code(0);
+}
+
+#[test]
+fn a_cut_journal_is_not_clean_before_every_planned_step_was_undone() {
+    let user = User::new();
+    let path = killed_run_of_four_steps(&user);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().position(|line| line.contains(r#""type":"intended""#)).unwrap();
+    cut(&path, first + 1);
+    let (database, aside) = (user.path("shop.db"), user.path("aside.db"));
+    std::fs::rename(&database, &aside).unwrap();
+    // This recovery cannot undo anything, and dies while it tries.
+    let mut command = user.command(&["recover", "--all"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while !std::fs::read_to_string(&path).unwrap().contains("revert_failed") {
+        assert!(started.elapsed() < Duration::from_secs(20), "the recovery does not try");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    user.types(&["status"]).assert_code(5);
+    std::fs::rename(&aside, &database).unwrap();
+    let said = user.types(&["recover", "--all"]);
+    assert!(said.assert_code(0).stdout.contains("4 of 4 steps undone"), "{}", said.stdout);
+    assert_eq!(user.users(), 10);
+    user.types(&["status"]).assert_code(0);
+}
+
+#[test]
+fn a_journal_of_a_killed_run_is_taken_as_it_is() {
+    let user = User::new();
+    killed_run(&user);
+    for arguments in [&["status"][..], &["recover", "--all"]] {
+        let said = user.types(arguments);
+        assert!(!said.stdout.contains("ends too early"), "{}", said.stdout);
+    }
+    assert_eq!(user.users(), 10);
+    user.types(&["status"]).assert_code(0);
+}
+
+#[test]
+fn a_journal_that_was_never_finished_is_swept_away_and_no_trouble() {
+    let user = User::new();
+    user.types(&["run", &user.experiment("100ms"), "--no-guardian"]).assert_code(0);
+    let beside = user.state().join("runs/20200101-000000-aaaa.journal.new");
+    std::fs::write(&beside, "").unwrap();
+    user.types(&["status"]).assert_code(0);
+    assert!(!beside.exists());
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The undo journal: one append-only file a run, the only truth about it.
 //!
 //! [`format`] is how a record becomes a line, [`writer`] makes it durable, [`reader`] copes with what a dead process left,
-//! [`lock`] says who may write. The format is documented for other programs in `docs/journal.md`.
+//! [`lock`] says who may write, [`birth`] makes a new one. The format is documented for other programs in `docs/journal.md`.
 
+pub(crate) mod birth;
 mod file;
 pub mod format;
 pub mod lock;
 pub mod reader;
+pub(crate) mod space;
 pub mod writer;
 
 use std::io;

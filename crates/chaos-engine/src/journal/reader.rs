@@ -2,21 +2,16 @@
 
 use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chaos_core::{ExitCode, Record, RecordBody};
 
 use super::file::open_to_read;
 use super::format::{LineError, decode};
+use super::space;
 
 /// The most that is read of a journal, in bytes. A run writes a few kilobytes a step.
 const SIZE_MAX: u64 = 256 * 1024 * 1024;
-
-/// The unit in which file systems tell what a file takes of them, in bytes.
-const BLOCK: u64 = 512;
-/// Space behind the last record that no rounding explains. A run keeps twice as much at least.
-const RESERVE_SEEN: u64 = 64 * 1024;
 
 /// What could be read of a journal.
 #[derive(Debug, Default)]
@@ -82,18 +77,18 @@ impl JournalContents {
         self.damage.is_empty()
     }
 
-    /// Notices that the end of the file was cut off. A run keeps space behind its last record from before the first one until it
-    /// is over, and a file that was made shorter has lost that. Only where no intent is left does it matter: an intent that
-    /// can be read is undone anyway, and so a journal that was copied, which has no such space either, is none that was cut.
+    /// Notices that the end of the file was cut off, wherever that was. A run keeps space behind its last record from before the
+    /// first one until it is over, and a file that was made shorter has lost that. So has one that was copied, or that stands
+    /// where no space can be kept: undoing steps that never acted does nothing, so these may be taken for one that was cut.
     fn take_end(&mut self, path: &Path, file: &Metadata) {
-        let kept = (file.blocks() * BLOCK).saturating_sub(file.len());
-        if kept >= RESERVE_SEEN || self.records.iter().any(|record| tells_enough(&record.body)) {
+        if space::is_kept(file) || self.records.iter().any(|record| ends_run(&record.body)) {
             return;
         }
         let line = self.records.len() as u64 + 1;
         let path = path.display();
-        let why =
-            format!("`{path}` ends too early: it was emptied or cut, or copied before the first step began");
+        let why = format!(
+            "`{path}` ends too early, or is a copy: no space is kept behind its end, so every planned step counts as begun"
+        );
         self.damage.push(Damage { line, why });
     }
 
@@ -123,13 +118,9 @@ impl JournalContents {
     }
 }
 
-/// Returns whether a journal with this record may end at any place: a step has begun, or the run is over.
-fn tells_enough(body: &RecordBody) -> bool {
-    match body {
-        RecordBody::Intended { .. } => true,
-        RecordBody::Closed { exit, .. } => *exit != ExitCode::LeftBehind,
-        _ => false,
-    }
+/// Returns whether the run is over with this record: it ended, and left nothing.
+pub(super) fn ends_run(body: &RecordBody) -> bool {
+    matches!(body, RecordBody::Closed { exit, .. } if *exit != ExitCode::LeftBehind)
 }
 
 #[cfg(test)]

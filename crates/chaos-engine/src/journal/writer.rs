@@ -5,7 +5,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -16,8 +15,8 @@ use chaos_core::{Clock, Record, RecordBody};
 use tokio::sync::oneshot;
 
 use super::format::encode;
-use super::reader::{JournalContents, read};
-use super::{Journal, JournalError, file};
+use super::reader::{JournalContents, ends_run, read};
+use super::{Journal, JournalError, birth, file, space};
 
 /// How many records share one commit at most. What one commit holds is what a torn one can lose, unacknowledged.
 const BATCH_MAX: usize = 256;
@@ -45,14 +44,8 @@ impl FileJournal {
     /// When a file is there already, or cannot be made durable or reserved.
     pub fn create(path: &Path, reserve: u64, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let file = birth::create(path, reserve).map_err(failed)?;
         let tail = Tail { file, path: path.to_owned(), len: 0, next_seq: 1, is_over: false };
-        let prepared = tail.reserve(reserve).and_then(|()| sync_directory(path));
-        if let Err(source) = prepared {
-            // Nothing was done yet, so an empty journal would only be litter.
-            let _ = std::fs::remove_file(path);
-            return Err(failed(source));
-        }
         Ok(Self::start(tail, clock))
     }
 
@@ -64,7 +57,7 @@ impl FileJournal {
         let failed = |source| JournalError::Write { path: path.to_owned(), source: Arc::new(source) };
         let contents = read(path).map_err(failed)?;
         let file = file::open(path, OpenOptions::new().write(true)).map_err(failed)?;
-        let is_over = contents.records.last().is_some_and(|record| is_end(&record.body));
+        let is_over = contents.records.last().is_some_and(|record| ends_run(&record.body));
         // A torn tail is written over and not cut: cutting would give the reserved space behind it back.
         let tail = Tail {
             file,
@@ -98,7 +91,9 @@ impl FileJournal {
             // Ends when the journal is closed or dropped, after every request before that is answered.
             while let Ok(first) = inbox.recv() {
                 let (batch, close) = batch(first, &inbox);
-                tail.commit_all(batch, &*clock);
+                if !batch.is_empty() {
+                    tail.commit_all(batch, &*clock);
+                }
                 if let Some(done) = close {
                     tail.trim();
                     // Nobody needs to wait for it.
@@ -143,7 +138,7 @@ struct Tail {
     path: PathBuf,
     len: u64,
     next_seq: u64,
-    /// Whether the last record says that nothing more comes.
+    /// Whether the last record says that the run ended and left nothing.
     is_over: bool,
 }
 
@@ -174,8 +169,11 @@ impl Tail {
         self.write(&text, || pass("torn")).map_err(|source| self.failed(source))?;
         self.len += text.len() as u64;
         self.next_seq += records.len() as u64;
-        self.is_over = records.last().is_some_and(|record| is_end(&record.body));
+        self.is_over = records.last().is_some_and(|record| ends_run(&record.body));
         pass("after");
+        if !self.is_over {
+            space::keep_more(&self.file, &self.path, self.len);
+        }
         Ok(())
     }
 
@@ -186,20 +184,6 @@ impl Tail {
         half_way();
         self.file.write_all(rest)?;
         self.file.sync_data()
-    }
-
-    /// Keeps blocks behind the end of the file, without changing its length.
-    fn reserve(&self, bytes: u64) -> io::Result<()> {
-        use nix::fcntl::{FallocateFlags, fallocate};
-        let length = i64::try_from(bytes).map_err(io::Error::other)?;
-        match fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
-            Ok(()) => Ok(()),
-            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENOSYS) => {
-                tracing::warn!(path = %self.path.display(), "This file system cannot reserve space for the rollback's records.");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Gives reserved blocks back at the end. As long as the run is not over they stay: that they are there tells a journal that
@@ -215,17 +199,6 @@ impl Tail {
 
     fn failed(&self, source: io::Error) -> JournalError {
         JournalError::Write { path: self.path.clone(), source: Arc::new(source) }
-    }
-}
-
-fn is_end(body: &RecordBody) -> bool {
-    matches!(body, RecordBody::Closed { .. })
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
     }
 }
 
@@ -255,7 +228,7 @@ fn kind_of(body: &RecordBody) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use chaos_core::{StepId, SystemClock};
+    use chaos_core::{ExitCode, StepId, SystemClock};
 
     use super::*;
 
@@ -308,6 +281,45 @@ mod tests {
         FileJournal::reopen(&path, Arc::new(SystemClock)).unwrap().0.close().await;
         assert!(read(&path).unwrap().is_intact());
         File::options().write(true).truncate(true).open(&path).unwrap();
+        assert!(!read(&path).unwrap().is_intact());
+    }
+
+    #[tokio::test]
+    async fn the_space_of_a_journal_is_kept_until_nothing_is_left_and_grows_with_it() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        let closed = |exit| RecordBody::Closed { exit, by: chaos_core::record::Undoer::Recovery };
+        let journal = FileJournal::create(&path, 128 * 1024, Arc::new(SystemClock)).unwrap();
+        let error = "x".repeat(4096);
+        for attempt in 1..=40 {
+            let failed = RecordBody::RevertFailed { step: StepId(1), attempt, error: error.clone() };
+            journal.append(failed).await.unwrap();
+        }
+        journal.append(closed(ExitCode::LeftBehind)).await.unwrap();
+        journal.close().await;
+        assert!(read(&path).unwrap().is_intact(), "what is left is not forgotten with the space");
+        let (journal, _) = FileJournal::reopen(&path, Arc::new(SystemClock)).unwrap();
+        journal.append(closed(ExitCode::Done)).await.unwrap();
+        journal.close().await;
+        assert!(read(&path).unwrap().is_intact());
+        let about = std::fs::metadata(&path).unwrap();
+        assert!(about.blocks() * 512 < about.len() + 64 * 1024, "the space is given back");
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_was_cut_anywhere_before_its_end_is_damaged_and_stays_so_when_it_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.journal");
+        let journal = FileJournal::create(&path, 128 * 1024, Arc::new(SystemClock)).unwrap();
+        journal.append(armed(1)).await.unwrap();
+        let len = std::fs::metadata(&path).unwrap().len();
+        journal.append(armed(2)).await.unwrap();
+        drop(journal);
+        File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let (journal, contents) = FileJournal::reopen(&path, Arc::new(SystemClock)).unwrap();
+        assert!(!contents.is_intact());
+        journal.append(armed(3)).await.unwrap();
         assert!(!read(&path).unwrap().is_intact());
     }
 
