@@ -161,7 +161,7 @@ pub struct PolicyArguments {
 /// What `run` takes.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// Files of experiments; they run one after the other, as one run
+    /// Files of experiments; they run one after the other, as one run; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Connects, looks, plans, and prints the steps with their undo; changes nothing
@@ -190,7 +190,7 @@ pub struct RunArguments {
 /// What `validate` takes.
 #[derive(Debug, Args)]
 pub struct ValidateArguments {
-    /// Files of experiments, or policy files
+    /// Files of experiments, or policy files; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }

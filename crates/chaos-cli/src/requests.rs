@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use chaos_core::Catalog;
+use chaos_core::document::{Problem, STDIN};
 use chaos_core::experiment::{self, ExperimentSpec, Loaded};
-use chaos_core::{Catalog, document::Problem};
 use chaos_engine::{ExperimentRequest, TargetRequest};
 
 use crate::error::CliError;
@@ -26,8 +27,9 @@ pub fn load(files: &[PathBuf], catalog: &Catalog) -> Result<Vec<ExperimentReques
 }
 
 fn resolve(file: &Path, loaded: &Loaded, problems: &mut Vec<Problem>) -> Vec<ExperimentRequest> {
-    // A recovery may start in another directory.
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    // A recovery may start in another directory. What came through a pipe cannot be read again at all.
+    let file = (file != Path::new(STDIN) && file.is_file())
+        .then(|| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
     let mut requests = Vec::new();
     for spec in &loaded.experiments {
         let targets = spec.targets.iter().enumerate().filter_map(|(place, target)| {
@@ -41,19 +43,19 @@ fn resolve(file: &Path, loaded: &Loaded, problems: &mut Vec<Problem>) -> Vec<Exp
             })
         });
         let targets = targets.collect();
-        requests.push(request(spec, targets, &file));
+        requests.push(request(spec, targets, file.as_deref()));
     }
     requests
 }
 
-fn request(spec: &ExperimentSpec, targets: Vec<TargetRequest>, file: &Path) -> ExperimentRequest {
+fn request(spec: &ExperimentSpec, targets: Vec<TargetRequest>, file: Option<&Path>) -> ExperimentRequest {
     ExperimentRequest {
         name: spec.name.clone(),
         targets,
         hold: spec.hold,
         parallel: spec.parallel,
         filter: spec.filter.clone(),
-        file: Some(file.to_owned()),
+        file: file.map(Path::to_owned),
         index: spec.index,
         uses: spec.uses.clone(),
     }

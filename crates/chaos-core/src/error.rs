@@ -111,7 +111,8 @@ impl FaultError {
             }
             cause = error.source();
         }
-        text
+        // What a host says may have several lines.
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
     /// Returns what to do next, where somebody wrote it down.

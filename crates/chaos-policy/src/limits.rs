@@ -100,7 +100,11 @@ impl Limits {
         Self { source: Source::NoFileAt(path), ..Self::default() }
     }
 
-    fn read(document: &Document, path: &Path) -> Result<Self, Vec<Problem>> {
+    /// Reads a policy that is a document already; `path` is what refusals call it.
+    ///
+    /// # Errors
+    /// Every problem that could be found.
+    pub fn read(document: &Document, path: &Path) -> Result<Self, Vec<Problem>> {
         let root = document.root();
         document.entries(root, root.span).map_err(|problem| vec![problem])?;
         let limits: Self = document.read(root)?;

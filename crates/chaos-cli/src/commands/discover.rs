@@ -177,7 +177,11 @@ async fn look_at_members(
         match one {
             Ok(one) => looked.found.push(one),
             Err(error) if members.allow_unreachable && error.code == Code::Unreachable => {
-                progress::say(&plain(&format!("skipped: {}: {}", error.what, error.causes.join(": "))));
+                progress::say(&plain(&format!(
+                    "skipped: {}: {}",
+                    error.what,
+                    error.causes.join(": ").lines().map(str::trim).collect::<Vec<_>>().join("; ")
+                )));
             }
             Err(error) => looked.errors.push(error),
         }

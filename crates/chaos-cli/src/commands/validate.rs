@@ -48,11 +48,13 @@ pub fn run(arguments: &ValidateArguments, output: &Output) -> Result<ExitCode, C
 }
 
 fn check(file: &Path, catalog: &Catalog) -> Result<Valid, Vec<Problem>> {
-    if is_policy(file) {
-        Limits::load(file)?;
+    // Read once: a second reading of a pipe would find it empty.
+    let document = Document::load(file).map_err(|problem| vec![problem])?;
+    if is_policy(&document) {
+        Limits::read(&document, file)?;
         return Ok(Valid { file: file.to_owned(), kind: "policy", experiments: 0, unresolved: Vec::new() });
     }
-    let loaded = experiment::load(file, catalog)?;
+    let loaded = experiment::read(document, catalog)?;
     // A secret that is not at hand here may be where the experiment runs, so it is no mistake of the file.
     let unresolved = loaded
         .experiments
@@ -69,8 +71,7 @@ fn check(file: &Path, catalog: &Catalog) -> Result<Valid, Vec<Problem>> {
 }
 
 /// A policy file has no `experiments`, but at least one key of a policy.
-fn is_policy(file: &Path) -> bool {
-    let Ok(document) = Document::load(file) else { return false };
+fn is_policy(document: &Document) -> bool {
     let schema = chaos_policy::limits::schema().to_value();
     let keys = schema["properties"].as_object();
     let has = |key: &str| document.root().get(key).is_some();

@@ -1,5 +1,7 @@
 //! Turns what serde says about a value into words for the person who wrote the file.
 
+use super::node::plain_value;
+
 /// How alike a word must be to be offered instead (0 to 1). Below this, guesses confuse more than they help.
 const LIKENESS_MIN: f64 = 0.8;
 
@@ -58,20 +60,28 @@ fn wrong_value(found: &str, expected: &str, written: Option<&str>) -> Explained 
         (_, "map") => "found keys and values".to_owned(),
         (_, "sequence") => "found a list".to_owned(),
         (Some("") | None, "null") => "nothing is written here".to_owned(),
+        (Some(written), _) if is_quoted(found, written) => format!("found the text `{written}`"),
         (Some(written), _) => format!("found `{written}`"),
         (None, found) => format!("found {found}"),
     };
     let help = match (expected, written) {
         ("a boolean", Some("yes" | "Yes" | "on" | "On" | "y")) => Some("write `true`".to_owned()),
         ("a boolean", Some("no" | "No" | "off" | "Off" | "n")) => Some("write `false`".to_owned()),
+        (_, Some(written)) if is_quoted(found, written) => Some("write it without quotes".to_owned()),
         ("a string", Some(written)) if !written.is_empty() => Some("put it in quotes".to_owned()),
         _ => None,
     };
     Explained { message: format!("expected {wanted}, {is}"), help, kind }
 }
 
+/// Whether something that is no text was written as one: in quotes, or with a tag.
+fn is_quoted(found: &str, written: &str) -> bool {
+    found.contains("string ") && !written.is_empty() && !plain_value(written).is_string()
+}
+
 fn in_words(expected: &str) -> String {
-    let unsigned = |max: u64| format!("a whole number from 0 to {max}");
+    let from = |min: u8, max: u64| format!("a whole number from {min} to {max}");
+    let unsigned = |max: u64| from(0, max);
     match expected {
         "u8" => unsigned(u8::MAX.into()),
         "u16" => unsigned(u16::MAX.into()),
@@ -86,6 +96,9 @@ fn in_words(expected: &str) -> String {
         _ if expected.starts_with("struct ") || expected.starts_with("internally tagged enum") => {
             "keys and values".to_owned()
         }
+        "a nonzero u8" => from(1, u8::MAX.into()),
+        "a nonzero u16" => from(1, u16::MAX.into()),
+        "a nonzero u32" => from(1, u32::MAX.into()),
         _ if expected.starts_with("a nonzero ") => "a whole number, 1 or more".to_owned(),
         _ => expected.to_owned(),
     }
@@ -175,6 +188,17 @@ mod tests {
         );
         let explained = explain("invalid type: string \"no\", expected a boolean", Some("no"));
         assert_eq!(explained.help.as_deref(), Some("write `false`"));
+    }
+
+    #[test]
+    fn a_number_out_of_bounds_names_both_bounds_and_one_in_quotes_is_called_text() {
+        let nonzero = explain("invalid value: integer `70000`, expected a nonzero u16", Some("70000"));
+        assert_eq!(nonzero.message, "expected a whole number from 1 to 65535, found `70000`");
+        let quoted = explain("invalid type: string \"2\", expected u16", Some("2"));
+        assert_eq!(quoted.message, "expected a whole number from 0 to 65535, found the text `2`");
+        assert_eq!(quoted.help.as_deref(), Some("write it without quotes"));
+        let quoted = explain("invalid type: string \"true\", expected a boolean", Some("true"));
+        assert_eq!(quoted.help.as_deref(), Some("write it without quotes"));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub use reference::{ReferenceError, resolve};
 /// How large a file may be. The largest file of ours that makes sense has some hundred kilobytes.
 pub const SIZE_MAX: u64 = 4 * 1024 * 1024;
 
+/// What a person writes in place of a file to mean standard input.
+pub const STDIN: &str = "-";
+
 /// A YAML document, with its name and text for errors.
 #[derive(Clone)]
 pub struct Document {
@@ -38,13 +41,15 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a file. A regular file that is too large is refused before it is read.
+    /// Reads a file, a pipe, or with `-` standard input. A regular file that is too large is refused before it is read.
     ///
     /// # Errors
     /// When it cannot be read, is larger than [`SIZE_MAX`], or is not one YAML document.
     pub fn load(path: &Path) -> Result<Self, Problem> {
-        let name = path.display().to_string();
-        let bytes = read_bounded(path).map_err(|message| Problem::of_file(&name, message))?;
+        let is_stdin = path == Path::new(STDIN);
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let bytes = if is_stdin { take(std::io::stdin().lock()) } else { read_bounded(path) };
+        let bytes = bytes.map_err(|message| Problem::of_file(&name, message))?;
         Self::parse_bytes(&name, bytes)
     }
 
@@ -115,8 +120,7 @@ impl std::fmt::Debug for Document {
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |error: std::io::Error| format!("the file cannot be read: {error}");
-    let mut file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
         return Err("this is a directory, not a file".to_owned());
@@ -124,10 +128,19 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     if metadata.len() > SIZE_MAX {
         return Err(too_large());
     }
-    // A pipe or a growing file has no length to trust, so the reading itself is bounded too.
+    take(file)
+}
+
+/// A pipe or a growing file has no length to trust, so the reading itself is bounded too.
+fn take(file: impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    file.by_ref().take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > SIZE_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn unreadable(error: std::io::Error) -> String {
+    format!("the file cannot be read: {error}")
 }
 
 fn too_large() -> String {

@@ -136,7 +136,7 @@ impl Node {
     }
 }
 
-fn plain_value(text: &str) -> Value {
+pub(super) fn plain_value(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),

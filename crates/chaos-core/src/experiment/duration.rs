@@ -24,7 +24,7 @@ pub fn parse_hold(text: &str) -> Result<Duration, (String, String)> {
         Err(error) => return Err((format!("`{text}` is not a duration: {error}"), example.to_owned())),
     };
     if hold.is_zero() {
-        return Err(("a duration of nothing is no experiment".to_owned(), example.to_owned()));
+        return Err((format!("`{text}` is no time at all"), example.to_owned()));
     }
     if hold > HOLD_MAX {
         let message = format!("`{text}` is longer than 24 hours");
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(refused(""), "the duration is empty");
         assert_eq!(refused("300"), "`300` has no unit");
         assert_eq!(refused("-5m"), "a duration cannot be negative, as `-5m` is");
-        assert_eq!(refused("0s"), "a duration of nothing is no experiment");
+        assert_eq!(refused("0s"), "`0s` is no time at all");
         assert_eq!(refused("25h"), "`25h` is longer than 24 hours");
         assert!(refused("5 minuets").starts_with("`5 minuets` is not a duration: "));
         assert!(refused("99999999999999999999999h").contains("is not a duration"));

@@ -79,7 +79,14 @@ pub struct FaultUse {
 /// # Errors
 /// Every problem that could be found.
 pub fn load(path: &Path, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
-    let document = Document::load(path).map_err(|problem| vec![problem])?;
+    read(Document::load(path).map_err(|problem| vec![problem])?, catalog)
+}
+
+/// Checks experiments that were read already: a pipe can be read only once.
+///
+/// # Errors
+/// Every problem that could be found.
+pub fn read(document: Document, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
     let experiments = validate::experiments(&document, catalog)?;
     Ok(Loaded { document, experiments })
 }
@@ -89,9 +96,7 @@ pub fn load(path: &Path, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// Every problem that could be found.
 pub fn parse(name: &str, text: &str, catalog: &Catalog) -> Result<Loaded, Vec<Problem>> {
-    let document = Document::parse(name, text).map_err(|problem| vec![problem])?;
-    let experiments = validate::experiments(&document, catalog)?;
-    Ok(Loaded { document, experiments })
+    read(Document::parse(name, text).map_err(|problem| vec![problem])?, catalog)
 }
 
 impl Loaded {
