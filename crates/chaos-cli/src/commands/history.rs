@@ -14,7 +14,7 @@ use crate::output::{Output, progress, table};
 /// # Errors
 /// What kept it from that, with its code.
 pub fn run(arguments: &HistoryArguments, global: &Global, output: &Output) -> Result<ExitCode, CliError> {
-    let state = super::state_dir(global)?;
+    let state = super::state_dir_to_look_at(global)?;
     let mut runs = state.runs()?;
     runs.reverse();
     let hidden = runs.len().saturating_sub(arguments.limit);

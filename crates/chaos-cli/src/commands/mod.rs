@@ -17,6 +17,7 @@ mod status;
 mod validate;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chaos_core::{ExitCode, RunId, SystemClock};
@@ -68,6 +69,28 @@ fn state_dir(global: &Global) -> Result<StateDir, CliError> {
     // A variable that is set to nothing counts as not set.
     let given = global.state_dir.clone().filter(|dir| !dir.as_os_str().is_empty());
     Ok(StateDir::resolve(given)?)
+}
+
+/// Returns the state directory for a command that only looks at what earlier runs have left.
+///
+/// # Errors
+/// When the user named one that is not there: what is looked for is then somewhere else. A default that is not there yet
+/// only has no runs; so has one that the environment names for every command, the first run too.
+fn state_dir_to_look_at(global: &Global) -> Result<StateDir, CliError> {
+    let state = state_dir(global)?;
+    let from_environment = std::env::var_os("CHAOS_STATE_DIR").map(PathBuf::from);
+    let is_named = global.state_dir.is_some() && global.state_dir != from_environment;
+    if is_named && !state.root().exists() {
+        let what = format!("look into the state directory `{}`: it does not exist", state.root().display());
+        return Err(CliError::new(Code::StateDir, what).hint("is `--state-dir` the one of the run?"));
+    }
+    Ok(state)
+}
+
+/// Returns the sentence that there is no state directory yet, where that is so.
+fn no_state_yet(state: &StateDir) -> Option<String> {
+    let root = state.root();
+    (!root.exists()).then(|| format!("the state directory `{}` does not exist yet", root.display()))
 }
 
 /// Returns an engine over everything that this binary can do.

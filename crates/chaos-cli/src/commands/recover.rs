@@ -26,7 +26,7 @@ use crate::signals;
 /// # Errors
 /// What kept it from that, with its code.
 pub fn run(arguments: &RecoverArguments, global: &Global, output: &Output) -> Result<ExitCode, CliError> {
-    let state = super::state_dir(global)?;
+    let state = super::state_dir_to_look_at(global)?;
     let named = arguments.run.as_deref().map(|name| super::run_id(&state, name)).transpose()?;
     let options = RecoverOptions {
         config: arguments.config.as_deref().map(absolute).transpose()?,
@@ -157,7 +157,9 @@ impl Recovered {
 
     fn text(&self, engine: &Engine) -> String {
         if self.outcomes.is_empty() && self.errors.is_empty() {
-            return "Nothing to recover: no dead run has left anything.\n".to_owned();
+            let no_state = super::no_state_yet(engine.state());
+            let looked = no_state.map(|no_state| format!(" ({no_state})")).unwrap_or_default();
+            return format!("Nothing to recover: no dead run has left anything{looked}.\n");
         }
         let mut text = String::new();
         for outcome in &self.outcomes {

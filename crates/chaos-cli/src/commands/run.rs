@@ -12,6 +12,8 @@ use chaos_engine::{
 };
 use chaos_policy::{Limits, review};
 
+use nix::unistd::{AccessFlags, access};
+
 use super::history;
 use super::report::{parse_format, render, write};
 use crate::args::{Global, OutputForm, RunArguments};
@@ -54,6 +56,8 @@ impl EventSink for Tidying {
 pub fn run(arguments: &RunArguments, global: &Global, output: &Output) -> Result<ExitCode, CliError> {
     // Everything that can be wrong without connecting is found before.
     let wanted = arguments.reports.iter().map(|text| Wanted::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    wanted.iter().try_for_each(Wanted::check)?;
+    arguments.journal_path.as_deref().map_or(Ok(()), |path| check_writable("copy the journal to", path))?;
     let limits = policy::limits(&arguments.policy)?;
     let requests = requests::load(&arguments.files, &catalog())?;
     let state = super::state_dir(global)?;
@@ -222,6 +226,19 @@ impl Wanted {
         }
     }
 
+    /// Refuses a file that could not be written when the run is over.
+    fn check(&self) -> Result<(), CliError> {
+        match self.file.as_deref() {
+            Some(file) if file == Path::new("-") => Ok(()),
+            Some(file) if file.is_dir() => {
+                let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+                Err(CliError::file("write the report to", file, &error).hint("name a file in it"))
+            }
+            Some(file) => check_writable("write the report to", file),
+            None => check_writable("write the report to", Path::new(".")),
+        }
+    }
+
     fn write(&self, report: &RunReport, output: &Output) -> Result<(), CliError> {
         let run = report.run_id.as_ref().map_or("run", RunId::as_str);
         match &self.file {
@@ -235,6 +252,25 @@ impl Wanted {
             }
         }
     }
+}
+
+/// Checks that a file, or one in this directory, can be written, and writes nothing.
+fn check_writable(verb: &str, path: &Path) -> Result<(), CliError> {
+    let (place, rights) = match path.metadata() {
+        Ok(found) if found.is_dir() => (path, AccessFlags::W_OK | AccessFlags::X_OK),
+        Ok(_) => (path, AccessFlags::W_OK),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            (folder.unwrap_or(Path::new(".")), AccessFlags::W_OK | AccessFlags::X_OK)
+        }
+    };
+    let error = match access(place, rights) {
+        Ok(()) if place == path || place.is_dir() => return Ok(()),
+        Ok(()) => std::io::Error::from(std::io::ErrorKind::NotADirectory),
+        Err(error) => error.into(),
+    };
+    let hint = format!("is `{}` there, and may you write there? nothing was done yet", place.display());
+    Err(CliError::file(verb, path, &error).hint(hint))
 }
 
 fn copy_journal(outcome: &RunOutcome, path: &Path) -> Result<(), CliError> {

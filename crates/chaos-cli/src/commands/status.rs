@@ -19,7 +19,7 @@ use crate::output::Output;
 /// # Errors
 /// What kept it from that, with its code.
 pub fn run(global: &Global, output: &Output) -> Result<ExitCode, CliError> {
-    let state = super::state_dir(global)?;
+    let state = super::state_dir_to_look_at(global)?;
     let engine = super::engine(state, Arc::new(Silent), EngineOptions::default());
     let survey = engine.survey()?;
     let mut errors: Vec<CliError> = survey.unreadable.into_iter().map(CliError::from).collect();
@@ -33,14 +33,15 @@ pub fn run(global: &Global, output: &Output) -> Result<ExitCode, CliError> {
     // Nobody knows what a run has left whose journal cannot be read.
     let mut status = StatusReport::new(runs);
     status.clean &= errors.is_empty();
-    output.result(|| text(&status), &status)?;
+    output.result(|| text(&status, super::no_state_yet(engine.state())), &status)?;
     errors.iter().for_each(|error| output.say_error(error));
     Ok(if status.clean { ExitCode::Done } else { ExitCode::LeftBehind })
 }
 
-fn text(status: &StatusReport) -> String {
+fn text(status: &StatusReport, no_state: Option<String>) -> String {
     if status.clean {
-        return "Clean: no run has left anything.\n".to_owned();
+        let looked = no_state.map(|no_state| format!(" ({no_state})")).unwrap_or_default();
+        return format!("Clean: no run has left anything{looked}.\n");
     }
     let mut text = String::new();
     for run in &status.runs {

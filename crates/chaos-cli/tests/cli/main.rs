@@ -8,5 +8,7 @@ mod errors;
 mod files;
 mod help;
 mod journals;
+mod places;
 mod runs;
+mod secrets;
 mod user;

@@ -55,7 +55,7 @@ fn a_report_to_stdout_takes_the_place_of_the_usual_one() {
 fn a_report_that_cannot_be_written_does_not_hide_the_run() {
     let user = User::new();
     let file = user.experiment("50ms");
-    let said = user.types(&["run", &file, "--report", "html=/no/such/place.html"]);
+    let said = user.types(&["run", &file, "--report", "html=/dev/full"]);
     said.assert_code(2);
     assert!(said.stdout.contains("Everything was undone"), "{}", said.stdout);
     assert!(said.stderr.contains("CH0104"), "{}", said.stderr);
