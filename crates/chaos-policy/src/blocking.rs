@@ -112,14 +112,15 @@ fn blocked(
             .find(|theirs| ours.resource == theirs.resource && ours.access.blocks(theirs.access))?;
         Some((ours, theirs))
     })?;
+    let kind = experiment.target_of(first).map_or("", |target| &target.kind);
     let message = format!(
         "step {} (`{}`, {}) and step {} (`{}`, {}) of experiment `{}` would wait for each other at `{}`",
         first.id,
         first.fault,
-        in_words(ours.access),
+        in_words(ours.access, kind),
         second.id,
         second.fault,
-        in_words(theirs.access),
+        in_words(theirs.access, kind),
         experiment.name,
         ours.resource,
     );
@@ -156,11 +157,16 @@ fn settings(step: &PlannedStep) -> Vec<String> {
     named.map(|name| name.name.as_str()).chain(claimed).map(str::to_lowercase).collect()
 }
 
-fn in_words(access: Access) -> &'static str {
-    match access {
-        Access::Read => "reads",
-        Access::Write => "writes",
-        Access::BlockWrites => "keeps others from writing",
-        Access::BlockAll => "keeps others from reading and writing",
+/// Says it as people speak of this kind of target: only a database is read and written.
+fn in_words(access: Access, kind: &str) -> &'static str {
+    match (access, kind) {
+        (Access::Read, "database") => "reads",
+        (Access::Write, "database") => "writes",
+        (Access::BlockWrites, "database") => "keeps others from writing",
+        (Access::BlockAll, "database") => "keeps others from reading and writing",
+        (Access::Read, _) => "needs it as it is",
+        (Access::Write, _) => "changes it",
+        (Access::BlockWrites, _) => "keeps others from changing it",
+        (Access::BlockAll, _) => "needs it for itself",
     }
 }
