@@ -100,7 +100,13 @@ impl Selection {
             (_, _, None, Some(_)) => {
                 refuse("use `max_matches` without `name`", "`max_matches` bounds what `name` matches")
             }
-            _ => refuse("tell which processes are meant", "set one of `unit`, `pid_file` and `name`"),
+            (None, None, None, None) => {
+                refuse("tell which processes are meant", "set one of `unit`, `pid_file` and `name`")
+            }
+            _ => refuse(
+                "tell which processes are meant: several ways are set",
+                "set only one of `unit`, `pid_file` and `name`",
+            ),
         }
     }
 }
