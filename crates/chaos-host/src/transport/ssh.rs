@@ -12,6 +12,7 @@ mod known_hosts;
 mod resolve;
 mod trouble;
 mod user_config;
+mod user_file;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -131,7 +132,7 @@ impl Ssh {
     /// Connects again, to the very host that was there before.
     async fn another(&self, last: &Connection) -> Result<Arc<Connection>, HostError> {
         self.inner.is_another.store(true, Ordering::Relaxed);
-        Connection::open(&self.inner.route, last.host_key()).await.map(Arc::new)
+        Connection::open(&self.inner.route, Some(last)).await.map(Arc::new)
     }
 
     /// Opens a channel. Nothing was sent yet, so where the connection turns out dead or full there is one more try on a new

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chaos_host::transport::Transport;
@@ -243,4 +244,27 @@ async fn a_host_that_comes_back_with_another_key_is_not_the_same_host() {
         }
     };
     assert_says(&told(&error), &["refused: ", "its key changed since this run connected first"]);
+}
+
+#[tokio::test]
+async fn known_hosts_that_are_no_file_are_refused_at_once_and_the_empty_device_knows_nobody() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let pipe = server.file("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let large = server.file("large");
+    fs::File::create(&large).unwrap().set_len(17 << 20).unwrap();
+    let with = |path: &Path| SshConfig { known_hosts: vec![path.to_owned()], ..server.login() };
+    for (path, why) in [
+        (&*pipe, "it is no regular file"),
+        (Path::new("/dev/zero"), "it is no regular file"),
+        (&*large, "larger than"),
+    ] {
+        let place = format!("refused: failed to read the known hosts in `{}`", path.display());
+        assert_says(&trouble(with(path)).await, &[&place, why]);
+    }
+    assert_says(&trouble(with(Path::new("/dev/null"))).await, &["its host key is not known"]);
+    connect(SshConfig { host_key: Some(HostKey::AcceptNew), ..with(Path::new("/dev/null")) }).await;
 }

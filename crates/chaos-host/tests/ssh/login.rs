@@ -289,3 +289,43 @@ fn no_secret_is_in_the_debug_output_of_a_configuration() {
     let text = format!("{config:?}");
     assert!(text.contains("/key") && !text.contains("hunter2"), "{text}");
 }
+
+#[tokio::test]
+async fn an_agent_that_never_answers_is_named_and_hides_no_key_in_a_file() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let socket = server.file("silent");
+    // Connections to it are made, and nobody takes them.
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let auth = vec![Auth::Agent { socket: Some(socket.clone()), fingerprint: None }];
+    let connect_timeout = Some(std::time::Duration::from_secs(2));
+    let said = trouble(SshConfig { auth, connect_timeout, ..server.login() }).await;
+    let place = format!("refused: failed to use the SSH agent at `{}`", socket.display());
+    assert_says(&said, &[&place, "the agent does not answer"]);
+
+    let text = |key: &str| {
+        let key = server.file(key);
+        let text = format!("IdentityAgent {}\nIdentityFile {}\n", socket.display(), key.display());
+        std::fs::write(server.file("ssh_config"), text).unwrap();
+        let user_config = UserConfig::File(server.file("ssh_config"));
+        SshConfig { auth: Vec::new(), user_config, ..server.login() }
+    };
+    assert_eq!(say(&host(text("user")).await, &Script::new("printf x")).await, "x");
+    let left_out = format!("agent at `{}` left out: it does not answer", socket.display());
+    assert_says(&trouble(text("nowhere")).await, &[&left_out]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_no_file_is_refused_at_once() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let pipe = server.file("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let key = KeyFile::new(server.file("user"), None).certificate(pipe);
+    let said = trouble(with_key(&server, key)).await;
+    assert_says(&said, &["refused: failed to read the certificate `", "pipe", "it is no regular file"]);
+}

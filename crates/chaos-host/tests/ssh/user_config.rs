@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chaos_host::Script;
 use chaos_host::transport::ssh::{HostKey, SshConfig, UserConfig, listed_hosts};
@@ -202,4 +203,18 @@ async fn the_hosts_of_a_configuration_are_listed_by_pattern() {
     assert_eq!(listed("web-*"), ["web-1", "web-2"]);
     assert_eq!(listed("*"), ["web-1", "web-2", "db"]);
     assert!(listed("nothing").is_empty());
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_no_file_is_refused_at_once_and_the_empty_device_says_nothing() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [pipe, PathBuf::from("/dev/zero")] {
+        let place = format!("refused: failed to read the SSH configuration `{}`", path.display());
+        let said = tokio::time::timeout(Duration::from_secs(5), trouble(to("web-1", path))).await.unwrap();
+        assert_says(&said, &[&place, "it is no regular file"]);
+    }
+    let nothing = UserConfig::File(PathBuf::from("/dev/null"));
+    assert_eq!(listed_hosts(&nothing, "*").unwrap(), Vec::<String>::new());
 }

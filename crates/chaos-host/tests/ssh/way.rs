@@ -5,11 +5,11 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use chaos_host::Script;
 use chaos_host::transport::ssh::{SshConfig, UserConfig};
+use chaos_host::{HostError, Limits, Script};
 
 use crate::sshd::{self, Sshd, free_port, keygen};
-use crate::{assert_says, host, say, trouble};
+use crate::{assert_says, host, say, told, trouble};
 
 fn to(port: u16) -> SshConfig {
     SshConfig { port: Some(port), user_config: UserConfig::None, ..SshConfig::new("127.0.0.1") }
@@ -155,4 +155,35 @@ async fn a_port_closed_behind_a_host_on_the_way_is_told() {
     servers[2].stop();
     let config = SshConfig { user_config: UserConfig::File(file), ..SshConfig::new("inner") };
     assert_says(&trouble(config).await, &["unreachable: ", "through `", "does not reach it"]);
+}
+
+#[tokio::test]
+async fn a_new_host_on_the_way_that_comes_back_with_another_key_is_not_the_same_host() {
+    if !sshd::is_there() {
+        return;
+    }
+    let (mut servers, file) = three_servers("");
+    let known = servers[0].file("nobody_yet");
+    let text = fs::read_to_string(&file).unwrap();
+    let first = servers[0].file("known_hosts").display().to_string();
+    let new = format!("{}\n  StrictHostKeyChecking accept-new", known.display());
+    fs::write(&file, text.replacen(&first, &new, 1)).unwrap();
+    let config = SshConfig { user_config: UserConfig::File(file), ..SshConfig::new("inner") };
+    let inner = host(config).await;
+    assert_eq!(say(&inner, &Script::new("printf x")).await, "x");
+    fs::remove_file(servers[0].file("host")).unwrap();
+    fs::remove_file(servers[0].file("host.pub")).unwrap();
+    keygen(&servers[0].file("host"), "ed25519", "");
+    servers[0].restart();
+    let error = loop {
+        match inner.run(&Script::new(":"), Limits::default()).await {
+            Ok(_) => panic!("it was taken for the same host"),
+            // The old connection may be found dead only while the script is on its way.
+            Err(HostError::Unreachable(_)) => {}
+            Err(error) => break error,
+        }
+    };
+    let name = format!("[127.0.0.1]:{}", servers[0].port);
+    assert_says(&told(&error), &["refused: ", &name, "its key changed since this run connected first"]);
+    assert!(!known.exists(), "nothing was to be done there, so its key was never written");
 }

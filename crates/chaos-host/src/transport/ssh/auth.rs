@@ -7,6 +7,7 @@ use chaos_core::{Failure, Secret};
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
+use tokio::time::Instant;
 
 use super::client::{Client, Seen, look};
 use super::config::Auth;
@@ -24,19 +25,23 @@ struct Login<'a> {
     handle: &'a mut Handle<Client>,
     hop: &'a Hop,
     seen: &'a Mutex<Seen>,
+    /// When it must be done.
+    deadline: Instant,
     /// What the server lets us try.
     offered: MethodSet,
     /// What was tried or left out, and what came of it.
     tried: Vec<String>,
 }
 
-/// Tries each identity of the hop until the server lets us in.
+/// Tries each identity of the hop until the server lets us in. The caller ends it at `deadline`.
 pub(crate) async fn log_in(
     handle: &mut Handle<Client>,
     hop: &Hop,
     seen: &Mutex<Seen>,
+    deadline: Instant,
 ) -> Result<(), HostError> {
-    let mut login = Login { handle, hop, seen, offered: MethodSet::empty(), tried: hop.left_out.clone() };
+    let (offered, tried) = (MethodSet::empty(), hop.left_out.clone());
+    let mut login = Login { handle, hop, seen, deadline, offered, tried };
     let asked = login.handle.authenticate_none(&hop.user).await;
     if login.heard(asked, None)? {
         return Ok(());

@@ -32,6 +32,8 @@ impl From<russh::Error> for ClientError {
 pub(crate) struct Seen {
     /// The key it proved to hold.
     pub(crate) host_key: Option<Trusted>,
+    /// Whether it was believed because nothing was known of the host.
+    pub(crate) is_believed: bool,
     /// The same, where nothing was known of it and it stands nowhere yet.
     pub(crate) new_key: Option<NewKey>,
     /// What it showed before the login.
@@ -64,7 +66,8 @@ impl Handler for Client {
     async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
         let verdict = self.judge.judge(presented).map_err(|error| ClientError::HostKey(Box::new(error)))?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        (seen.host_key, seen.new_key) = (Some(verdict.key), verdict.new);
+        (seen.host_key, seen.is_believed, seen.new_key) =
+            (Some(verdict.key), verdict.is_believed, verdict.new);
         Ok(true)
     }
 

@@ -68,12 +68,13 @@ impl NoChannel {
 }
 
 impl Connection {
-    /// Connects hop by hop. The last one must have the key `before`, where one is given.
-    pub(crate) async fn open(route: &Route, before: Option<Trusted>) -> Result<Self, HostError> {
+    /// Connects hop by hop. Where there was a connection before, its keys are what the hosts must have now; see
+    /// [`Self::keys_to_keep`].
+    pub(crate) async fn open(route: &Route, last: Option<&Self>) -> Result<Self, HostError> {
         let mut via: Option<Box<Self>> = None;
-        let last = route.hops.len() - 1;
-        for (index, hop) in route.hops.iter().enumerate() {
-            let before = before.clone().filter(|_| index == last);
+        let mut keys = last.map(Self::keys_to_keep).unwrap_or_default().into_iter();
+        for hop in &route.hops {
+            let before = keys.next().flatten();
             via = Some(Box::new(Self::open_hop(hop, via, before).await?));
         }
         via.map(|connection| *connection).ok_or_else(|| unreachable!("a route has at least its target"))
@@ -134,7 +135,7 @@ impl Connection {
             error => Early::Final(error),
         })?;
         let mut connection = Self { handle, seen, hop: hop.clone(), address, via: None };
-        auth::log_in(&mut connection.handle, hop, &connection.seen).await.map_err(Early::Final)?;
+        auth::log_in(&mut connection.handle, hop, &connection.seen, deadline).await.map_err(Early::Final)?;
         connection.via = via.take();
         Ok(connection)
     }
@@ -219,6 +220,21 @@ impl Connection {
     /// Returns the key that the host proved to hold.
     pub(crate) fn host_key(&self) -> Option<Trusted> {
         look(&self.seen).host_key
+    }
+
+    /// Returns the key that each host of the way must have when we come back, as far as it must have the very same: the machine
+    /// itself, and hosts that were believed because nothing was known of them.
+    fn keys_to_keep(&self) -> Vec<Option<Trusted>> {
+        let mut keys: Vec<_> = self.via.iter().flat_map(|via| via.keys_believed()).collect();
+        keys.push(self.host_key());
+        keys
+    }
+
+    fn keys_believed(&self) -> Vec<Option<Trusted>> {
+        let mut keys: Vec<_> = self.via.iter().flat_map(|via| via.keys_believed()).collect();
+        let seen = look(&self.seen);
+        keys.push(seen.host_key.filter(|_| seen.is_believed));
+        keys
     }
 
     /// Returns the keys that were accepted on the way and stand nowhere yet.

@@ -8,7 +8,7 @@ use chaos_core::{Failure, Secret};
 use russh::keys::{Certificate, PrivateKey, PublicKey};
 use tokio::sync::OnceCell;
 
-use super::home;
+use super::{home, user_file};
 use crate::error::HostError;
 
 /// A key file is a few kilobytes; what is larger is something else.
@@ -105,7 +105,7 @@ impl KeyFile {
             let what = format!("use `{}` as a key", self.path.display());
             return Err(Unusable::Broken(Failure::new(what).source("this is not a key file")));
         }
-        let text = std::fs::read_to_string(&self.path).map_err(failed)?;
+        let text = user_file::text(&self.path, KEY_FILE_MAX).map_err(failed)?;
         if PublicKey::from_openssh(text.trim()).is_ok() {
             let what = format!("use `{}` as a key", self.path.display());
             let failure = Failure::new(what).source("this is the public half of a key");
@@ -145,7 +145,7 @@ impl KeyFile {
     }
 
     fn fitting(&self, key: &PrivateKey) -> Option<Certificate> {
-        let mut certificates = self.candidates.iter().flat_map(russh::keys::load_openssh_certificate);
+        let mut certificates = self.candidates.iter().flat_map(|path| certificate(path));
         certificates.find(|certificate| certificate.public_key() == key.public_key().key_data())
     }
 
@@ -154,7 +154,7 @@ impl KeyFile {
         let mut beside = self.path.as_os_str().to_owned();
         beside.push(".pub");
         // An agent's user may name the public key itself, or keep only that one.
-        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let read = |path: &Path| user_file::text(path, KEY_FILE_MAX).ok();
         let texts = [read(beside.as_ref()), read(&self.path)];
         texts.iter().flatten().find_map(|text| PublicKey::from_openssh(text.trim()).ok())
     }
@@ -167,8 +167,8 @@ impl KeyFile {
         if !is_asked_for && !path.exists() {
             return Ok(None);
         }
-        russh::keys::load_openssh_certificate(&path).map(Some).map_err(|error| {
-            Unusable::Broken(Failure::new(format!("read the certificate `{}`", path.display())).source(error))
+        certificate(&path).map(Some).map_err(|why| {
+            Unusable::Broken(Failure::new(format!("read the certificate `{}`", path.display())).source(why))
         })
     }
 }
@@ -209,6 +209,12 @@ fn beside(key: &Path) -> PathBuf {
     let mut name = key.as_os_str().to_owned();
     name.push("-cert.pub");
     name.into()
+}
+
+/// Reads a certificate, or says why not.
+fn certificate(path: &Path) -> Result<Certificate, String> {
+    let text = user_file::text(path, KEY_FILE_MAX).map_err(|error| error.to_string())?;
+    Certificate::from_openssh(text.trim()).map_err(|error| error.to_string())
 }
 
 fn is_locked(text: &str, error: &russh::keys::Error) -> bool {

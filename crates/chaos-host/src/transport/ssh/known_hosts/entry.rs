@@ -6,8 +6,10 @@ use std::sync::Arc;
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
+use super::super::user_file;
+
 /// The most bytes of one file of known hosts that are read.
-const FILE_MAX: u64 = 16 << 20;
+pub(super) const FILE_MAX: u64 = 16 << 20;
 
 /// What a line says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +46,8 @@ pub(crate) fn name(host: &str, port: u16) -> String {
 
 /// Reads the lines of `file` that speak of `name`. A file that is not there has none.
 pub(crate) fn read(file: &Path, name: &str) -> std::io::Result<Vec<Entry>> {
-    let text = match std::fs::metadata(file) {
-        Ok(about) if about.len() > FILE_MAX => return Err(std::io::ErrorKind::FileTooLarge.into()),
-        Ok(_) => std::fs::read(file)?,
+    let text = match user_file::read(file, FILE_MAX) {
+        Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };

@@ -23,13 +23,15 @@ pub(crate) struct Trusted(pub(crate) KeyData);
 pub(crate) struct Verdict {
     /// Its key.
     pub(crate) key: Trusted,
+    /// Whether it is believed because nothing was known of the host.
+    pub(crate) is_believed: bool,
     /// The same to be written down, where nothing was known of the host.
     pub(crate) new: Option<NewKey>,
 }
 
 impl From<Trusted> for Verdict {
     fn from(key: Trusted) -> Self {
-        Self { key, new: None }
+        Self { key, is_believed: false, new: None }
     }
 }
 
@@ -180,7 +182,7 @@ impl Judge {
             name: self.name.clone(),
             key: key.clone(),
         });
-        Verdict { key: Trusted(key.clone()), new }
+        Verdict { key: Trusted(key.clone()), is_believed: true, new }
     }
 
     fn changed(&self, known: &Entry, key: &KeyData) -> HostError {

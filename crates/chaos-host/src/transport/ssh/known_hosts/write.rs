@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use chaos_core::Failure;
+use nix::fcntl::OFlag;
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
@@ -52,7 +53,13 @@ fn append(path: &Path, name: &str, key: &KeyData) -> io::Result<()> {
     if path.exists() && !path.is_file() {
         return Ok(());
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
     // Released when the file is closed.
     file.lock()?;
     let line = line(&mut file, name, key)?;
@@ -67,7 +74,7 @@ fn append(path: &Path, name: &str, key: &KeyData) -> io::Result<()> {
 fn line(file: &mut File, name: &str, key: &KeyData) -> io::Result<Option<String>> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut text)?;
+    file.take(entry::FILE_MAX).read_to_end(&mut text)?;
     let lines = String::from_utf8_lossy(&text);
     let known: Vec<_> = lines.lines().filter_map(|line| entry::parse(line, name)).collect();
     if known.iter().any(|(marker, known)| *marker == Marker::Key && known == key) {

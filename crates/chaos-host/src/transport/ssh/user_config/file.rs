@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use chaos_core::Failure;
 
 use crate::error::HostError;
-use crate::transport::ssh::home;
 use crate::transport::ssh::known_hosts::matches;
+use crate::transport::ssh::{home, user_file};
 
 /// How deep files may include files; OpenSSH's own bound.
 const DEPTH_MAX: usize = 16;
@@ -107,10 +107,7 @@ impl File {
 
 fn text(path: &Path) -> Result<String, HostError> {
     let failed = |error: std::io::Error| refused(path, error.to_string());
-    let about = std::fs::metadata(path).map_err(failed)?;
-    if about.len() > FILE_MAX {
-        return Err(refused(path, "it is too large".to_owned()));
-    }
+    let Some((file, about)) = user_file::open(path).map_err(failed)? else { return Ok(String::new()) };
     // As OpenSSH has it: who may write this file decides where we go and whom we trust.
     let owner = about.uid();
     let is_ours = owner == 0 || owner == nix::unistd::getuid().as_raw();
@@ -120,7 +117,7 @@ fn text(path: &Path) -> Result<String, HostError> {
             .hint(format!("`chmod go-w {}`", path.display()));
         return Err(HostError::Refused(failure));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    user_file::text_of(file, FILE_MAX).map_err(failed)
 }
 
 fn refused(path: &Path, why: String) -> HostError {
