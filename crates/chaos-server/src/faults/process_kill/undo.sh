@@ -2,6 +2,8 @@
 set -f
 ! never_acted || { tell restored 0; exit 0; }
 bring_all_back $back || exit 1
+# Nothing says that it was us; what runs is as it was.
+acted || { tell restored "$started"; exit 0; }
 healed=$started
 # count UNIT: how many processes it has.
 count() {
