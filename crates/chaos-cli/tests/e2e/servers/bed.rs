@@ -18,9 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long what a boot or a cable has begun may take.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Succeeds when every rope on a host has done its work.
-const ROPES_ARE_DONE: &str = "for rope in /run/chaos_2* /var/lib/chaos_2*; do
-    [ ! -d \"$rope\" ] || [ -e \"$rope/done\" ] || exit 1
+/// Prints each rope on a host that has not done its work.
+const ROPES_NOT_DONE: &str = "for rope in /run/chaos_2* /var/lib/chaos_2*; do
+    [ ! -d \"$rope\" ] || [ -e \"$rope/done\" ] || echo \"$rope\"
 done";
 /// Takes away what a test that failed has left, so that the next one does not fail for it.
 const SWEEP: &str = "rm -rf /var/lib/chaos_2* /run/chaos_2* /etc/systemd/system/chaos_2* \
@@ -58,6 +58,8 @@ impl Set {
 struct Look {
     host: HostSnapshot,
     more: String,
+    /// Ropes that somebody has left there, and that nobody ends.
+    ropes: String,
 }
 
 impl Bed {
@@ -95,6 +97,7 @@ impl Bed {
                 "" => String::new(),
                 script => self.runtime.block_on(host.sh(script)),
             },
+            ropes: self.runtime.block_on(host.sh(ROPES_NOT_DONE)),
         };
         self.hosts.iter().map(look).collect()
     }
@@ -170,12 +173,10 @@ impl Bed {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
         let end = Instant::now() + UNDONE_WITHIN;
         // A look at everything takes long; the ropes say when it is time for one.
-        for host in &self.hosts {
-            while !self.runtime.block_on(host.is_true(ROPES_ARE_DONE)) {
-                assert!(
-                    Instant::now() < end,
-                    "{what} within {UNDONE_WITHIN:?}: a rope has not come to its end"
-                );
+        for (host, before) in self.hosts.iter().zip(&self.before) {
+            while !self.ropes_are_done(host, before) {
+                let rope = || self.runtime.block_on(host.sh(ROPES_NOT_DONE));
+                assert!(Instant::now() < end, "{what} within {UNDONE_WITHIN:?}; at work: {}", rope());
                 std::thread::sleep(LOOK_EVERY);
             }
         }
@@ -183,6 +184,12 @@ impl Bed {
             assert!(Instant::now() < end, "{what} within {UNDONE_WITHIN:?}: {difference}");
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// Whether no rope is at work that was not there before. A host that is just rebooting says no.
+    fn ropes_are_done(&self, host: &TestHost, before: &Look) -> bool {
+        let script = format!("known='{}'\n[ \"$({ROPES_NOT_DONE})\" = \"$known\" ]", before.ropes.trim_end());
+        self.runtime.block_on(host.is_true(&script))
     }
 
     /// Fails unless every host is exactly as it was, ropes included.

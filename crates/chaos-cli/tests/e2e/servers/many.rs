@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Bed;
 use super::hosts::inventory;
 use crate::world::binary::{Ended, Running, write_file};
-use crate::world::{Chaos, Experiment};
+use crate::world::{Chaos, Experiment, wait_until};
 
 /// How long faults are held: long enough to look at each host meanwhile.
 const HOLD: &str = "3s";
@@ -256,6 +256,10 @@ fn a_deadline_that_a_reboot_would_lose_is_told_and_can_be_refused() {
         let report = chaos.call(&["report", &run, "--format", format]);
         assert!(report.assert_code(0).stdout.contains(words), "{format}: {}", report.text());
     }
+    // What bounds the undo looks once a second whether that has ended.
+    wait_until("nobody bounds the undo any more", || {
+        bed.sh(0, "ps -o args | grep '[u]ndo.sh' || true").is_empty()
+    });
     bed.sh(0, "[ \"$(stat -c %a /srv/many)\" = 644 ] && rm /srv/many");
     bed.assert_same("nowhere");
     chaos.assert_clean();
