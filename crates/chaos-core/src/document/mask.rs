@@ -36,7 +36,8 @@ impl Masked {
     /// Masks every secret of `text` that shows by itself, and the places that are `known` to be one.
     pub fn new(text: &str, known: &[(usize, usize)]) -> Self {
         let mut found = find(text);
-        found.extend(known.iter().flat_map(|place| lines(text, *place)));
+        // One inside of another must not be taken apart again.
+        found.extend(merged(known.to_vec()).into_iter().flat_map(|place| lines(text, place)));
         let secrets = merged(found);
         let mut masked = String::with_capacity(text.len());
         let mut from = 0;
@@ -47,6 +48,12 @@ impl Masked {
         }
         masked.push_str(&text[from..]);
         Self { text: masked, secrets }
+    }
+
+    /// Returns whether the byte at `offset` of the original is part of a secret.
+    pub fn holds(&self, offset: usize) -> bool {
+        let next = self.secrets.partition_point(|(start, _)| *start <= offset);
+        next > 0 && offset < self.secrets[next - 1].1
     }
 
     /// Returns where the byte at `offset` of the original stands now.
@@ -86,13 +93,15 @@ fn find(text: &str) -> Vec<(usize, usize)> {
         .filter(|(_, secret)| !is_reference(secret))
         .map(|(start, secret)| (start, start + secret.trim_end().len()))
         .collect();
+    // Once for all keys: the whole text may be one line.
+    let breaks: Vec<usize> = text.match_indices('\n').map(|(place, _)| place).collect();
     let mut from = 0;
     for found in key.captures_iter(text) {
         let (Some(whole), Some(name)) = (found.get(0), found.name("name")) else { continue };
         // Inside of a value that is masked already there is nothing more to find.
         if whole.start() >= from && is_telling(name.as_str()) {
             let end = whole.as_str().rfind(':').map_or(whole.end(), |colon| whole.start() + colon + 1);
-            let value = value(text, name.start(), end);
+            let value = value(text, &breaks, name.start(), end);
             from = value.1.max(from);
             secrets.extend(lines(text, value));
         }
@@ -102,11 +111,12 @@ fn find(text: &str) -> Vec<(usize, usize)> {
 
 /// Returns the value of the key at `key`, whose colon ends at `from`: what is in quotes, or the line and every line that
 /// belongs to it by its indentation. This must do with text that is no YAML.
-fn value(text: &str, key: usize, from: usize) -> (usize, usize) {
+fn value(text: &str, breaks: &[usize], key: usize, from: usize) -> (usize, usize) {
     let rest = &text[from..];
     let start = from + rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
-    let line_start = text[..key].rfind('\n').map_or(0, |end| end + 1);
+    let next = breaks.partition_point(|place| *place < start);
+    let line_end = breaks.get(next).copied().unwrap_or(text.len());
+    let line_start = if next == 0 { 0 } else { breaks[next - 1] + 1 };
     let comment = text[line_start..key].trim_start().starts_with('#');
     let first = &text[start..line_end];
     let mut closed = start;

@@ -108,7 +108,15 @@ impl Document {
 
     /// Makes a problem at a place of this document; `label` is the word at the caret.
     pub fn problem(&self, span: Span, label: &str, message: impl AsRef<str>) -> Problem {
-        Problem::at(&self.shown, span, label, &secrets::without(message.as_ref(), &self.root, span))
+        Problem::at(&self.shown, span, label, &self.without_secret(message.as_ref(), span))
+    }
+
+    /// Returns what is said about the value at `span` without what is secret there.
+    fn without_secret(&self, message: &str, span: Span) -> String {
+        match self.shown.is_masked(span.start) {
+            true => secrets::without(message, &self.root, span),
+            false => message.to_owned(),
+        }
     }
 }
 

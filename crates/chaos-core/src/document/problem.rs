@@ -23,6 +23,11 @@ impl Shown {
         let source = NamedSource::new(name, masked.text.clone()).with_language("yaml");
         Arc::new(Self { name: name.to_owned(), source, masked })
     }
+
+    /// Returns whether the byte at `offset` of the text is shown masked.
+    pub fn is_masked(&self, offset: usize) -> bool {
+        self.masked.holds(offset)
+    }
 }
 
 /// One mistake in a document. Renders with file, line, column, caret and help as a [`miette::Diagnostic`]; secrets near

@@ -50,7 +50,9 @@ impl Document {
             Content::Scalar { text, plain: true } if text.is_empty() => "nothing is written here".to_owned(),
             Content::Scalar { text, .. } => format!("found `{text}`"),
         };
-        Err(self.problem(span, "here", format!("expected keys and values, {found}")))
+        let message = format!("expected keys and values, {found}");
+        // What is pointed at may be the key.
+        Err(self.problem(span, "here", self.without_secret(&message, node.span)))
     }
 
     // JSON has lost whether `012` was text, and only the type knows what it wants. So we ask the type, and where it

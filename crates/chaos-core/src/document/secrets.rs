@@ -8,7 +8,8 @@ use super::telling::is_telling;
 /// whole: it would be found in half the words there are.
 const ANYWHERE_MIN: usize = 4;
 
-/// Returns `message`, a problem at `span`, without the secrets that are written there.
+/// Returns `message`, a problem at `span`, without the secrets that are written there. This looks at the whole document; a
+/// caller asks only where something is masked.
 pub(super) fn without(message: &str, root: &Node, span: Span) -> String {
     let mut texts = Vec::new();
     collect(root, span, &mut texts);
@@ -30,14 +31,12 @@ fn collect(node: &Node, span: Span, texts: &mut Vec<String>) {
     }
 }
 
-fn collect_entry(Entry { key, key_span, value }: &Entry, span: Span, texts: &mut Vec<String>) {
+fn collect_entry(Entry { key, value, .. }: &Entry, span: Span, texts: &mut Vec<String>) {
     if !is_telling(key) {
         return collect(value, span, texts);
     }
-    if *key_span == span || stands_in(value, span) {
-        let mut found = Vec::new();
-        push_all(value, &mut found);
-        texts.extend(found.into_iter().filter(|text| text != key));
+    if stands_in(value, span) {
+        push_all(value, texts);
     }
 }
 

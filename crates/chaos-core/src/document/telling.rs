@@ -17,8 +17,13 @@ const PARTS: [&str; 10] = [
 /// Words that give a secret away when they are a word of their own: `ssh_key`, but not `keyspace`.
 const WORDS: [&str; 4] = ["key", "keys", "pw", "auth_key"];
 
-/// Words that are also known when they are misspelt anywhere in a key: `becomepasword`.
-const LONG: [&str; 3] = ["password", "passphrase", "credential"];
+/// Words that are also known when they are misspelt anywhere in a key: `becomepasword`. With their thirds: two mistakes leave
+/// one of these as it is, so most keys need no comparison.
+const LONG: [(&str, [&str; 3]); 3] = [
+    ("password", ["pas", "swo", "rd"]),
+    ("passphrase", ["pas", "sphr", "ase"]),
+    ("credential", ["cre", "den", "tial"]),
+];
 
 /// Words that are also known when they are misspelt, as a word of their own, and with how many mistakes. Short ones are
 /// too much like words that hide nothing.
@@ -58,11 +63,17 @@ pub(super) fn is_telling(key: &str) -> bool {
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() <= COMPARED_MAX);
     let mut words = words.chain([short.as_str()]);
     words.any(|word| WORDS.contains(&word) || is_misspelt(word))
-        || LONG.iter().any(|long| mistakes_within(&short, long) <= MISTAKES_MAX)
+        || LONG.iter().any(|(long, thirds)| {
+            thirds.iter().any(|third| short.contains(third)) && mistakes_within(&short, long) <= MISTAKES_MAX
+        })
 }
 
 fn is_misspelt(word: &str) -> bool {
-    MISSPELT.iter().any(|(secret, mistakes)| strsim::osa_distance(word, secret) <= *mistakes)
+    MISSPELT.iter().any(|(secret, mistakes)| {
+        // Each letter more or less is a mistake; this spares most comparisons.
+        word.len().abs_diff(secret.len()) <= *mistakes * char::MAX.len_utf8()
+            && strsim::osa_distance(word, secret) <= *mistakes
+    })
 }
 
 /// Returns how many letters must change so that `word` stands somewhere in `text`.

@@ -357,3 +357,25 @@ fn a_masked_excerpt_keeps_its_lines_and_the_place_of_the_mistake() {
     let text = rendered(&problems[1]);
     assert!(text.contains("[shop.yaml:6:1]") && text.contains("5 │   ***\n 6 │ rwos: 4"), "{text}");
 }
+
+#[test]
+fn a_url_whose_password_has_a_space_is_not_repeated() {
+    check_refused(
+        "name: a\nopen: \"postgres://me:x hunter2@db/x\"\n",
+        &["shop.yaml:2:7: expected `true` or `false`, found `***`"],
+    );
+}
+
+#[test]
+fn a_text_full_of_secrets_does_not_take_for_ever() {
+    let started = std::time::Instant::now();
+    let one_line = format!("{{{}}}", (0..40_000).map(|i| format!("pass{i}: \"x\", ")).collect::<String>());
+    let nested = (0..60).map(|depth| format!("{}pass:\n", " ".repeat(depth))).collect::<String>();
+    let nested = format!("{nested}{}|\n{}", " ".repeat(60), format!("{}x\n", " ".repeat(61)).repeat(50_000));
+    for text in [one_line, nested] {
+        Document::parse("full.yaml", &text).unwrap();
+        Document::parse("full.yaml", &format!("{text}\n[")).unwrap_err();
+    }
+    // With a search of the whole line for each key, or of each line for each level, it would be minutes.
+    assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
+}
