@@ -92,7 +92,7 @@ async fn our_own_undo<F: HostFault>(case: Case) {
     // There may be room later, so that is worth another try; which undo on the host it is about is said.
     let said = error.chain();
     assert!(error.is_transient() && said.contains(&format!("{}/undo.sh", step.rope.dir)), "{said}");
-    assert!(said.contains("the undo on the host did not succeed"), "{said}");
+    assert!(said.contains("the effect is taken back, and there is no room"), "{said}");
     assert!(stage.host.is_true(case.is_gone).await, "{said}");
     stage.host.sh(&format!("rm {}/filler", case.full)).await;
     let reverted = stage.revert(&step).await;

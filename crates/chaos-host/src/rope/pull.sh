@@ -31,10 +31,8 @@ without_room() {
 if ! whole; then
     # Most find theirs there, and some are long: it is only sent where it must be written.
     [ -n "$undo_text" ] || { tell absent 1; exit 0; }
-    if [ -e "$rope_dir/undo.sh" ]; then
-        # The power was cut while it was written, and then nothing was done; or somebody else has written to it.
-        rm -f "$rope_dir/undo.sh"
-    else
+    # One that is there was cut by a loss of power, and then nothing was done; or somebody else has written to it.
+    if [ ! -e "$rope_dir/undo.sh" ]; then
         { mkdir -p "$rope_dir" && printf '' >"$rope_dir/again"; } 2>/dev/null || without_room
     fi
     # Never armed, removed by somebody, or gone with a reboot. It is written again: it undoes what may be there, and what
