@@ -131,4 +131,11 @@ mod tests {
         let error = FaultError::Target(Failure::new("load `b`").source(inner));
         assert_eq!(error.chain(), "load `b`: read `a`: disk gone");
     }
+
+    #[test]
+    fn what_a_host_says_over_several_lines_is_one_line_of_a_chain() {
+        let failure = Failure::new("fill `/srv`").source("fallocate: no space\n\n  left on device\n");
+        let chain = FaultError::Target(failure).chain();
+        assert!(chain.ends_with("fill `/srv`: fallocate: no space; left on device"), "{chain}");
+    }
 }

@@ -44,8 +44,11 @@ impl Trouble {
     }
 }
 
+/// Start and end of a part of the text, in bytes.
+type Place = (usize, usize);
+
 /// Reads the one document that `text` holds. Returns also the places of its secrets, as far as it could be read.
-pub(super) fn tree(text: &str) -> (Result<Node, Box<Trouble>>, Vec<(usize, usize)>) {
+pub(super) fn tree(text: &str) -> (Result<Node, Box<Trouble>>, Vec<Place>) {
     let mut builder = Builder { text, ..Builder::default() };
     let read = builder.read().map_err(|trouble| builder.without_secret(trouble));
     let empty = || {

@@ -53,6 +53,17 @@ fn a_reboot_of_a_host_and_a_fault_in_one_of_its_containers_are_refused_together(
         blocking: step 1 (`db.insert_load`, keeps others from reading and writing) and step 2 (`db.insert_load`, reads) of experiment `load` would wait for each other at `host`
           change: put them into two experiments, or let them act on different resources"#]],
     );
+    // Only databases are read and written.
+    for target in &mut plan.experiments[0].targets {
+        target.kind = "server".to_owned();
+    }
+    check_review(
+        plan.clone(),
+        &Limits::default(),
+        expect![[r#"
+        blocking: step 1 (`db.insert_load`, needs it for itself) and step 2 (`db.insert_load`, needs it as it is) of experiment `load` would wait for each other at `host`
+          change: put them into two experiments, or let them act on different resources"#]],
+    );
     // What else they have to themselves has the same name on both, and is not the same.
     plan.experiments[0].steps = vec![on(0, Access::Read), on(1, Access::Read)];
     check_review(plan, &Limits::default(), expect!["approved"]);

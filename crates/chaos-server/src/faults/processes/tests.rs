@@ -66,6 +66,15 @@ fn processes_are_chosen_in_one_way_and_with_a_bound() {
 }
 
 #[test]
+fn processes_chosen_in_two_ways_are_told_to_be_chosen_in_one() {
+    let text = || Some("a".to_owned());
+    let error = Selection::new(text(), None, text(), Some(1)).unwrap_err();
+    assert_eq!(error.hint(), Some("set only one of `unit`, `pid_file` and `name`"));
+    let error = Selection::new(None, None, None, None).unwrap_err();
+    assert_eq!(error.hint(), Some("set one of `unit`, `pid_file` and `name`"));
+}
+
+#[test]
 fn the_first_process_the_kernel_and_we_ourselves_are_left_alone() {
     let processes = made_up();
     for pid in [1, 2, 9, 77] {
