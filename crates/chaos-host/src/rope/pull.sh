@@ -12,7 +12,7 @@ undo_as() {
         # What it starts must not be a part of our login. The unit goes on without us.
         systemd-run -q --collect --wait --unit="$rope_id-undo" -p Type=oneshot -p TimeoutStartSec=120 \
             /bin/sh "$rope_dir/undo.sh" "$1"
-    elif have timeout; then timeout 120 sh "$rope_dir/undo.sh" "$1"
+    elif [ "$rope_kind" = systemd ] && have timeout; then timeout 120 sh "$rope_dir/undo.sh" "$1"
     else sh "$rope_dir/undo.sh" "$1"
     fi || fail 75 "the undo on the host did not succeed"
 }

@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// How many connections are refused from now on.
     #[serde(skip)]
     refusals: u32,
+    /// Whether a connection that was made is said to be there still.
+    #[serde(skip)]
     keeps_connections: bool,
     /// How long a connection takes.
     #[serde(skip)]
