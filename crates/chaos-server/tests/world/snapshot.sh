@@ -59,7 +59,7 @@ processes() {
             $1 == own { next }
             { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
             sed 's/^ //; s/ --system --deserialize=[0-9]*$//' |
-            grep -Ev '/lib/systemd/systemd --user$|\(sd-pam\)$'
+            grep -Ev '/lib/systemd/systemd --user$|\(sd-pam\)$|systemd-tmpfiles --clean$'
     else
         # What watches a deadline sleeps out its last second when it is ended.
         ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
@@ -88,7 +88,9 @@ if have systemctl; then
     # units come later and stay longer.
     login='^(session-|user-|user@|run-user-|run-credentials|run-docker-netns-|tmp-crun[.]|var-lib-(containers|docker)-.*[.]mount)'
     echo '=== units'
-    systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' | grep -Ev "$login"
+    # The host cleans up by itself a quarter of an hour after its boot.
+    systemctl list-units --all --full --plain --no-legend | awk '$2 != "not-found" { print $1, $2, $3, $4 }' |
+        grep -Ev "$login|^systemd-tmpfiles-clean[.]"
     echo '=== unit files'
     systemctl list-unit-files --full --no-legend | awk '{ print $1, $2 }' | grep -Ev "$login"
     echo '=== unit properties'
