@@ -5,6 +5,8 @@
 mod common;
 mod own_server;
 
+use std::time::{Duration, Instant};
+
 use chaos_core::{Fault, FaultError};
 use chaos_db::faults::config_change::postgres::{ConfigChangePostgres, ConfigChangeStep};
 use chaos_db::postgres::PgTarget;
@@ -102,27 +104,30 @@ async fn an_error_in_a_file_that_blocks_every_reload_is_found_beforehand() {
     // A change that only waits for a restart blocks nothing.
     std::fs::write(&path, good).unwrap();
     server.run(&["ALTER SYSTEM SET max_connections = 50", "SELECT pg_reload_conf()"]).await;
-    wait_loaded(&server).await;
-    prepare(&server.target, "lock_timeout", "3s").await.unwrap();
+    prepare_once_loaded(&server, "lock_timeout", "3s").await;
 }
 
-/// Waits until the server has read everything that the tests have written: it knows the time to the second only.
-async fn wait_loaded(server: &OwnServer) {
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+/// Has the server read everything that the tests have written, and prepares. Each of its processes reads when it comes to that.
+async fn prepare_once_loaded(server: &OwnServer, param: &str, value: &str) {
+    // It knows the time of a change to the second only.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     server.run(&["SELECT pg_reload_conf()"]).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let end = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = prepare(&server.target, param, value).await {
+        assert!(Instant::now() < end, "{}", error.chain());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
 async fn a_pending_change_of_somebody_else_is_not_put_into_force_by_our_reload() {
     let Some(server) = OwnServer::start("").await else { return };
     // The server knows the time of a change to the second only.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     server.run(&["ALTER SYSTEM SET random_page_cost = 1.1"]).await;
     let text = refused(&server.target, "work_mem", "64MB").await;
     assert!(text.contains("would put that into force"), "{text}");
-    wait_loaded(&server).await;
-    prepare(&server.target, "work_mem", "64MB").await.unwrap();
+    prepare_once_loaded(&server, "work_mem", "64MB").await;
 }
 
 #[tokio::test]

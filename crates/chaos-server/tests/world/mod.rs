@@ -73,6 +73,9 @@ impl TestHost {
         let (lock, host) = first_free(&hosts).await;
         let host = Self { host, _lock: lock };
         host.join_network();
+        if host.unclean_mark().exists() {
+            host.recover().await;
+        }
         // A unit that failed under an earlier test is no matter of this one.
         host.is_true("command -v systemctl && systemctl reset-failed").await;
         host.wait_until_booted().await;
@@ -148,6 +151,21 @@ impl TestHost {
         self.wait_until_booted().await;
     }
 
+    /// Reboots a host that a failed test left as it was just then: full, cut or without its tools. Not by its init, which may be
+    /// unable to do anything there.
+    async fn recover(&self) {
+        if let Some(before) = self.host.boot_id() {
+            let _ = self.try_sh("reboot -f").await;
+            self.wait_for_boot_after(&before).await;
+        }
+        fs::remove_file(self.unclean_mark()).unwrap();
+    }
+
+    /// Returns the file that says that a test has failed on the host, and nobody has seen to it since.
+    fn unclean_mark(&self) -> PathBuf {
+        self.host.folder.with_extension("unclean")
+    }
+
     /// Pulls the host's cable. It stays out over a reboot, until [`TestHost::join_network`] or the next test.
     pub fn cut_network(&self) {
         fs::write(self.host.folder.join("cut"), "").unwrap();
@@ -191,6 +209,9 @@ impl TestHost {
 impl Drop for TestHost {
     fn drop(&mut self) {
         self.join_network();
+        if std::thread::panicking() {
+            let _ = File::create(self.unclean_mark());
+        }
     }
 }
 
