@@ -8,7 +8,7 @@ use chaos_core::Failure;
 
 use crate::error::HostError;
 use crate::script::Script;
-use crate::transport::Raw;
+use crate::transport::{Marks, Raw};
 
 /// What a script wrote between its marks.
 pub(crate) struct Framed {
@@ -18,26 +18,35 @@ pub(crate) struct Framed {
 }
 
 /// Returns the text that runs `script` between the marks of `nonce`. It is one function called at the end: of a stream that
-/// was cut nothing is run.
+/// was cut nothing is run. The shell that reads it can read another one behind it: nothing that a script sets outlives it.
 pub(crate) fn wrap(script: &Script, nonce: &str) -> String {
     format!(
         "chaos_main() {{\n{prelude}\n{body}\n}}\nprintf '\\n%s-begin\\n' {nonce}\nprintf '\\n%s-begin\\n' {nonce} >&2\n\
-         (chaos_main) </dev/null\nprintf '\\n%s-end %d\\n' {nonce} \"$?\"\nexit 0\n",
+         (chaos_main) </dev/null\nprintf '\\n%s-end %d\\n' {nonce} \"$?\"\nprintf '\\n%s-end\\n' {nonce} >&2\n",
         prelude = Script::prelude(),
         body = script.body(),
     )
 }
 
+/// Returns what the text of [`wrap`] writes around what the script writes.
+pub(crate) fn marks(nonce: &str) -> Marks {
+    Marks {
+        begin: format!("\n{nonce}-begin\n").into_bytes(),
+        end: format!("\n{nonce}-end ").into_bytes(),
+        end_of_errors: format!("\n{nonce}-end\n").into_bytes(),
+    }
+}
+
 /// Finds what the script wrote.
-pub(crate) fn unwrap(raw: &Raw, nonce: &str) -> Result<Framed, HostError> {
-    let begin = format!("\n{nonce}-begin\n");
-    let end = format!("\n{nonce}-end ");
-    let Some(start) = find(&raw.stdout, begin.as_bytes()) else { return Err(not_run(raw)) };
-    let output = &raw.stdout[start + begin.len()..];
-    let Some(stop) = rfind(output, end.as_bytes()) else { return Err(cut(raw)) };
-    let Some(status) = status(&output[stop + end.len()..]) else { return Err(cut(raw)) };
-    let from = find(&raw.stderr, begin.as_bytes()).map_or(0, |at| at + begin.len());
-    let stderr = String::from_utf8_lossy(&raw.stderr[from..]).trim().to_owned();
+pub(crate) fn unwrap(raw: &Raw, marks: &Marks) -> Result<Framed, HostError> {
+    let Some(start) = find(&raw.stdout, &marks.begin) else { return Err(not_run(raw)) };
+    let output = &raw.stdout[start + marks.begin.len()..];
+    let Some(stop) = rfind(output, &marks.end) else { return Err(cut(raw)) };
+    let Some(status) = status(&output[stop + marks.end.len()..]) else { return Err(cut(raw)) };
+    let from = find(&raw.stderr, &marks.begin).map_or(0, |at| at + marks.begin.len());
+    let said = &raw.stderr[from..];
+    let said = &said[..rfind(said, &marks.end_of_errors).unwrap_or(said.len())];
+    let stderr = String::from_utf8_lossy(said).trim().to_owned();
     Ok(Framed { status, stdout: output[..stop].to_vec(), stderr })
 }
 
@@ -68,7 +77,7 @@ fn cut(raw: &Raw) -> HostError {
     HostError::Unreachable(Failure::new("see a script to its end").source(said))
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 

@@ -9,7 +9,7 @@ use crate::error::HostError;
 use crate::frame;
 use crate::script::Script;
 use crate::sudo;
-use crate::transport::{Bounds, Transport};
+use crate::transport::{Bounds, Question, Transport};
 
 /// Runs scripts as who logged in.
 const AS_USER: &str = "exec /bin/sh -s";
@@ -87,11 +87,13 @@ impl Host {
     /// When it is not known how it ended: not reached, not let in, cut off, too long, too much.
     pub async fn run(&self, script: &Script, limits: Limits) -> Result<Output, HostError> {
         let nonce = format!("chaos-{:032x}", rand::random::<u128>());
-        let text = frame::wrap(script, &nonce);
-        let (command, stdin) = self.dress(text);
+        let marks = frame::marks(&nonce);
+        let (command, greeting) = self.shell();
+        let text = frame::wrap(script, &nonce).into_bytes();
+        let question = Question { command, greeting, text, marks: marks.clone() };
         let bounds = Bounds { time: limits.time, output: limits.output };
-        let raw = self.transport.exec(command, stdin, bounds).await?;
-        let framed = frame::unwrap(&raw, &nonce).map_err(|error| match self.root {
+        let raw = self.transport.ask(question, bounds).await?;
+        let framed = frame::unwrap(&raw, &marks).map_err(|error| match self.root {
             Become::Nobody => error,
             Become::Sudo(_) => sudo::explain(error, &raw),
         })?;
@@ -120,13 +122,12 @@ impl Host {
         self.transport.answers().await
     }
 
-    fn dress(&self, text: String) -> (&'static str, Vec<u8>) {
+    /// Returns what starts a shell of the right user, and what it reads before the first script.
+    fn shell(&self) -> (&'static str, Vec<u8>) {
         match &self.root {
-            Become::Nobody => (AS_USER, text.into_bytes()),
-            Become::Sudo(None) => (SUDO, text.into_bytes()),
-            Become::Sudo(Some(password)) => {
-                (SUDO_PASSWORD, format!("{}\n{text}", password.expose()).into_bytes())
-            }
+            Become::Nobody => (AS_USER, Vec::new()),
+            Become::Sudo(None) => (SUDO, Vec::new()),
+            Become::Sudo(Some(password)) => (SUDO_PASSWORD, format!("{}\n", password.expose()).into_bytes()),
         }
     }
 }

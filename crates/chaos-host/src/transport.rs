@@ -29,16 +29,35 @@ pub struct Raw {
     pub status: Option<i32>,
 }
 
-/// A way to run commands on one machine.
+/// What stands around what a script writes. Nobody can guess it.
+#[derive(Debug, Clone)]
+pub struct Marks {
+    /// Comes before it, on both outputs. Where it is missing nothing was run.
+    pub begin: Vec<u8>,
+    /// Comes behind what it wrote to standard output; a number and a line break follow.
+    pub end: Vec<u8>,
+    /// Comes behind what it wrote to standard error.
+    pub end_of_errors: Vec<u8>,
+}
+
+/// A script, and what is to read it.
+#[derive(Debug)]
+pub struct Question {
+    /// What starts a shell that reads scripts from its input: one of our constants, for the user's login shell.
+    pub command: &'static str,
+    /// What a new shell reads before its first script: a password, as a rule nothing.
+    pub greeting: Vec<u8>,
+    /// The script.
+    pub text: Vec<u8>,
+    /// What it writes before and behind everything else.
+    pub marks: Marks,
+}
+
+/// A way to run scripts on one machine.
 pub trait Transport: Send + Sync + 'static {
-    /// Runs `command`, one of our constants, in the user's login shell with `stdin`, and waits for its end. When the future is
-    /// dropped, the command's streams are closed; it may go on.
-    fn exec<'a>(
-        &'a self,
-        command: &'static str,
-        stdin: Vec<u8>,
-        bounds: Bounds,
-    ) -> BoxFuture<'a, Result<Raw, HostError>>;
+    /// Has a script run, and waits for its last mark or for the end of the shell, whichever comes first. The shell may be a new one,
+    /// or one that has answered before. When the future is dropped, the streams of the shell are closed; the script may go on.
+    fn ask(&self, question: Question, bounds: Bounds) -> BoxFuture<'_, Result<Raw, HostError>>;
 
     /// Keeps what was learnt of the machine while connecting, before anything is changed there. Whoever only looks does not call it.
     ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos_core::erased::BoxFuture;
-use chaos_host::transport::{Bounds, Raw, Transport};
+use chaos_host::transport::{Bounds, Question, Raw, Transport};
 use chaos_host::{Become, Host, HostError, Limits, Rope, RopeHandle, RopeKind, Script};
 
 /// Runs commands on a test host with the `ssh` program.
@@ -31,17 +31,12 @@ impl SshProgram {
 }
 
 impl Transport for SshProgram {
-    fn exec<'a>(
-        &'a self,
-        command: &'static str,
-        stdin: Vec<u8>,
-        bounds: Bounds,
-    ) -> BoxFuture<'a, Result<Raw, HostError>> {
+    fn ask(&self, question: Question, bounds: Bounds) -> BoxFuture<'_, Result<Raw, HostError>> {
         Box::pin(async move {
             use std::process::Stdio;
             use tokio::io::AsyncWriteExt;
             let mut child = tokio::process::Command::from(self.command())
-                .arg(command)
+                .arg(question.command)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -50,7 +45,7 @@ impl Transport for SshProgram {
                 .unwrap();
             let mut input = child.stdin.take().unwrap();
             let write = async move {
-                let _ = input.write_all(&stdin).await;
+                let _ = input.write_all(&question.text).await;
             };
             let both = async { tokio::join!(write, child.wait_with_output()).1 };
             let output = tokio::time::timeout(bounds.time, both).await.unwrap().unwrap();

@@ -34,7 +34,9 @@ fn permissions() -> Case {
     Case {
         full: "/var/lib",
         bound: "rm -rf /ext/full && mkdir /ext/full && touch /ext/full/a && mount -t tmpfs -o size=40m,mode=755 none /var/lib",
-        unbound: "umount /var/lib && systemctl daemon-reload && rm -rf /ext/full",
+        // systemd forgets the mount a little later.
+        unbound: "umount /var/lib && systemctl daemon-reload && rm -rf /ext/full
+            while systemctl list-units --all --plain --no-legend var-lib.mount | grep -q .; do sleep 0.1; done",
         params: json!({ "paths": ["/ext/full/a"] }),
         is_gone: "[ $(stat -c %a /ext/full/a) = 644 ]",
     }

@@ -13,7 +13,7 @@ fn raw(stdout: &str, stderr: &str, status: Option<i32>) -> Raw {
 }
 
 fn read(stdout: &str) -> Result<(i32, String), String> {
-    unwrap(&raw(stdout, "", Some(0)), NONCE)
+    unwrap(&raw(stdout, "", Some(0)), &marks(NONCE))
         .map(|framed| (framed.status, String::from_utf8_lossy(&framed.stdout).into_owned()))
         .map_err(|error| format!("{error:?}").split('(').next().unwrap_or_default().to_owned())
 }
@@ -42,7 +42,7 @@ fn an_answer_is_found_between_all_kinds_of_noise() {
 
 #[test]
 fn a_shell_that_was_killed_is_told_from_a_connection_that_was_cut() {
-    let told = |status| match unwrap(&raw("\nchaos-0123-begin\n", "", status), NONCE) {
+    let told = |status| match unwrap(&raw("\nchaos-0123-begin\n", "", status), &marks(NONCE)) {
         Err(HostError::Unreachable(failure)) => {
             failure.source.map(|source| source.to_string()).unwrap_or_default()
         }
@@ -174,7 +174,7 @@ fn through(shell: &[&str], script: &Script) -> Framed {
     let output = child.wait_with_output().expect("output");
     writing.join().expect("written").expect("written");
     let raw = Raw { stdout: output.stdout, stderr: output.stderr, status: output.status.code() };
-    unwrap(&raw, NONCE).expect("an answer")
+    unwrap(&raw, &marks(NONCE)).expect("an answer")
 }
 
 fn shells() -> Vec<Vec<&'static str>> {

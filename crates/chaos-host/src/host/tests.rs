@@ -40,7 +40,7 @@ fn through(shell: &[&str], command: &str, input: &str, path: &str, asks: &str) -
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let raw = Raw { stdout: output.stdout, stderr: output.stderr, status: output.status.code() };
-    frame::unwrap(&raw, NONCE).map(|framed| {
+    frame::unwrap(&raw, &frame::marks(NONCE)).map(|framed| {
         assert_eq!((framed.status, framed.stderr.as_str()), (0, ""), "{shell:?} {command}");
         String::from_utf8(framed.stdout).unwrap()
     })

@@ -11,7 +11,9 @@ lock() {
         done
         return
     fi
-    me="$$ $(start_of $$)"
+    # Not `$$`, which is the shell that we are a part of, and which outlives us.
+    read -r me _ </proc/self/stat
+    me="$me $(start_of "$me")"
     refused=0
     until ln -s "$me" "$rope_dir/lock" 2>/dev/null; do
         owner=$(readlink "$rope_dir/lock") && free_dead "$owner" || refused=$((refused + 1))
@@ -34,7 +36,14 @@ free_dead() {
     fi
 }
 # start_of PID: when a process started, in ticks since boot; nothing when there is none.
-start_of() { [ -r "/proc/$1/stat" ] && sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+start_of() {
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return
+    # A name may hold anything, also a line break, and then the first line is not all.
+    case $stat in
+        *") "[A-Za-z]" "*) set -- ${stat##*) }; echo "${20}" ;;
+        *) sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | tail -n 1 | cut -d' ' -f20 ;;
+    esac
+}
 # nap: a tenth of a second, or a whole one where there are no parts of one.
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 # rope_sync PATH…: what a power cut must not take. An effect that a reboot takes has its undo in memory.

@@ -45,11 +45,16 @@ chaos_undo_main() {
     fi
     said=$(taken_back 9<&-) || exit 1
     read -r uptime _ </proc/uptime
-    printf 'by=%s\nboot=%s\nuptime=%s\n%s\n' "$by" "$booted" "$uptime" "$said" \
-        >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" ||
+    said="by=$by
+boot=$booted
+uptime=$uptime
+$said"
+    printf '%s\n' "$said" >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" ||
         fail 75 "the effect is taken back, and there is no room in $rope_dir to write that down"
     # Behind `done` the next boot has nothing to undo. What cannot be removed now is removed with the rope.
     [ "$rope_lasting" = 0 ] || rm -f "/etc/systemd/system/sysinit.target.wants/$rope_id-boot.service" \
         "/etc/systemd/system/$rope_id-boot.service" 2>/dev/null
+    # Who asks hears it at once.
+    [ "$1" = deadline ] || [ "$1" = boot ] || printf '%s\n' "$said"
     exit 0
 }

@@ -7,7 +7,7 @@ use chaos_core::erased::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use super::{Bounds, Raw, Transport};
+use super::{Bounds, Question, Raw, Transport};
 use crate::error::HostError;
 
 /// How much of standard error is kept.
@@ -18,14 +18,9 @@ pub(crate) const STDERR_MAX: usize = 16 * 1024;
 pub struct Local;
 
 impl Transport for Local {
-    fn exec<'a>(
-        &'a self,
-        command: &'static str,
-        stdin: Vec<u8>,
-        bounds: Bounds,
-    ) -> BoxFuture<'a, Result<Raw, HostError>> {
+    fn ask(&self, question: Question, bounds: Bounds) -> BoxFuture<'_, Result<Raw, HostError>> {
         Box::pin(async move {
-            let running = tokio::time::timeout(bounds.time, run(command, stdin, bounds.output));
+            let running = tokio::time::timeout(bounds.time, run(question, bounds.output));
             running.await.map_err(|_| {
                 HostError::Bounds(Failure::new(format!("run a script here within {:?}", bounds.time)))
             })?
@@ -37,12 +32,13 @@ impl Transport for Local {
     }
 }
 
-async fn run(command: &str, stdin: Vec<u8>, output_max: usize) -> Result<Raw, HostError> {
+/// Runs a shell for this script alone: here that costs next to nothing.
+async fn run(question: Question, output_max: usize) -> Result<Raw, HostError> {
     let failed = |source: std::io::Error| {
         HostError::Unreachable(Failure::new("run a script on this machine").source(source))
     };
     let mut child = Command::new("/bin/sh")
-        .args(["-c", command])
+        .args(["-c", question.command])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -58,7 +54,7 @@ async fn run(command: &str, stdin: Vec<u8>, output_max: usize) -> Result<Raw, Ho
     };
     let write = async {
         // A script that ends early closes its input; what it wrote tells more than that.
-        let _ = input.write_all(&stdin).await;
+        let _ = input.write_all(&[question.greeting, question.text].concat()).await;
         drop(input);
     };
     let ((), stdout, stderr) = tokio::join!(write, bounded(output, output_max), tail(error, STDERR_MAX));

@@ -1,23 +1,23 @@
-//! A machine over SSH: one connection, checked and logged in once, and a channel for each script.
+//! A machine over SSH: one connection, checked and logged in once, and a few shells that read one script after the other.
 
 mod address;
 mod auth;
 mod client;
 mod config;
 mod connection;
-mod exec;
 mod home;
 mod key_file;
 mod known_hosts;
 mod resolve;
+mod shell;
 mod trouble;
 mod user_config;
 mod user_file;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chaos_core::Failure;
@@ -29,9 +29,12 @@ use connection::{Connection, NoChannel};
 pub use key_file::KeyFile;
 use known_hosts::NewKey;
 use resolve::Route;
+use russh::Channel;
+use russh::client::Msg;
+use shell::{Asked, Shell};
 pub use user_config::listed_hosts;
 
-use super::{Bounds, Raw, Transport};
+use super::{Bounds, Question, Raw, Transport};
 use crate::error::HostError;
 
 /// How many scripts run at once on one machine. A server lets ten channels be open on one connection (`MaxSessions`) and may
@@ -60,6 +63,8 @@ struct Inner {
     /// Whether the first connection was replaced. The key of the host is the same then, and clones of a machine may share it.
     is_another: AtomicBool,
     channels: Semaphore,
+    /// Those that have answered and wait. A login starts several programs for each new one.
+    shells: std::sync::Mutex<Vec<Shell>>,
     new_keys: Mutex<Vec<NewKey>>,
 }
 
@@ -82,6 +87,7 @@ impl Ssh {
                 connection: Mutex::new(Arc::new(connection)),
                 is_another: AtomicBool::new(false),
                 channels: Semaphore::new(CHANNELS_MAX),
+                shells: std::sync::Mutex::default(),
             }),
         })
     }
@@ -135,45 +141,83 @@ impl Ssh {
         Connection::open(&self.inner.route, Some(last)).await.map(Arc::new)
     }
 
-    /// Opens a channel. Nothing was sent yet, so where the connection turns out dead or full there is one more try on a new
+    /// Starts a shell. Nothing was sent yet, so where the connection turns out dead or full there is one more try on a new
     /// one. A connection is full for a while when scripts were given up that still run: the server counts them.
-    async fn channel(&self) -> Result<exec::Channel, HostError> {
+    async fn new_shell(&self, command: &'static str) -> Result<Shell, HostError> {
+        let (channel, connection) = self.channel().await?;
+        Shell::start(channel, connection, command).await
+    }
+
+    async fn channel(&self) -> Result<(Channel<Msg>, Arc<Connection>), HostError> {
         let first = self.living().await?;
         match first.channel().await {
-            Ok(channel) => return Ok(channel),
+            Ok(channel) => return Ok((channel, first)),
             Err(NoChannel::Full(_)) => {}
             Err(NoChannel::Broken(_)) if first.is_closed() => {
-                return self.living().await?.channel().await.map_err(NoChannel::into_error);
+                return Self::only_channel(self.living().await?).await;
             }
             Err(NoChannel::Broken(error)) => return Err(error),
         }
         // The server may only be about to clean up behind the last script.
         tokio::time::sleep(CLEAN_UP).await;
         if let Ok(channel) = first.channel().await {
-            return Ok(channel);
+            return Ok((channel, first));
         }
-        self.in_place_of(&first).await?.channel().await.map_err(NoChannel::into_error)
+        Self::only_channel(self.in_place_of(&first).await?).await
     }
 
-    async fn run(&self, command: &'static str, stdin: Vec<u8>, bounds: Bounds) -> Result<Raw, HostError> {
+    async fn only_channel(connection: Arc<Connection>) -> Result<(Channel<Msg>, Arc<Connection>), HostError> {
+        let channel = connection.channel().await.map_err(NoChannel::into_error)?;
+        Ok((channel, connection))
+    }
+
+    /// Returns a shell that has answered before and still waits, if there is one.
+    async fn waiting_shell(&self, command: &'static str) -> Option<Shell> {
+        loop {
+            let mut shell = {
+                let mut shells = self.shells();
+                let at = shells.iter().rposition(|shell| shell.is(command))?;
+                shells.swap_remove(at)
+            };
+            if shell.is_waiting().await {
+                return Some(shell);
+            }
+        }
+    }
+
+    fn shells(&self) -> MutexGuard<'_, Vec<Shell>> {
+        self.inner.shells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(&self, question: &Question, bounds: Bounds) -> Result<Raw, HostError> {
         let Ok(_permit) = self.inner.channels.acquire().await else {
             unreachable!("the semaphore is never closed")
         };
-        let channel = self.channel().await?;
-        exec::run(channel, command, stdin, bounds.output).await
+        let mut asked = Asked::Gone;
+        if let Some(shell) = self.waiting_shell(question.command).await {
+            asked = shell.ask(question, bounds.output).await?;
+        }
+        if let Asked::Gone = asked {
+            asked = self.new_shell(question.command).await?.ask(question, bounds.output).await?;
+        }
+        match asked {
+            Asked::Answered(raw, shell) => {
+                self.shells().push(shell);
+                Ok(raw)
+            }
+            Asked::Ended(raw) => Ok(raw),
+            Asked::Gone => unreachable!("only a shell that has answered before can have gone since"),
+        }
     }
 }
 
 impl Transport for Ssh {
-    fn exec<'a>(
-        &'a self,
-        command: &'static str,
-        stdin: Vec<u8>,
-        bounds: Bounds,
-    ) -> BoxFuture<'a, Result<Raw, HostError>> {
+    fn ask(&self, question: Question, bounds: Bounds) -> BoxFuture<'_, Result<Raw, HostError>> {
         Box::pin(async move {
-            let running = tokio::time::timeout(bounds.time, self.run(command, stdin, bounds));
-            running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?
+            let running = tokio::time::timeout(bounds.time, self.run(&question, bounds));
+            let answer = running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?;
+            tracing::debug!(host = %self.name(), is_answered = answer.is_ok(), "A script was sent.");
+            answer
         })
     }
 

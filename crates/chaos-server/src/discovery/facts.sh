@@ -16,9 +16,11 @@ case $text in ''|*[!0-9a-f]*)
     field board "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)" ;;
 esac
 field has_systemd "$([ -d /run/systemd/system ] && have systemctl && have systemd-run && echo 1)"
-uid=$(id -u)
+uid=
+{ while read -r key _ id _; do [ "$key" != Uid: ] || { uid=$id; break; }; done; } 2>/dev/null </proc/self/status
+uid=${uid:-$(id -u)}
 field uid "$uid"
-field user "$(id -un 2>/dev/null || echo "$uid")"
+if [ "$uid" = 0 ]; then field user root; else field user "$(id -un 2>/dev/null || echo "$uid")"; fi
 for tool in $tools; do have "$tool" && field tool "$tool"; done
 # Where undo and deadline are written. What is missing has no line.
 df -Pk /run /var/lib /etc/systemd/system 2>/dev/null | {

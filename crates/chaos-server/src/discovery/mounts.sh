@@ -1,11 +1,11 @@
 # The mounts of a host, and how much room is on them. In: path, which may be empty: then all; otherwise where that path is.
 room() { stat -f -c '%S %b %f %a %c %d' "$1" 2>/dev/null; }
 field "$(cat /proc/self/mountinfo)"
-field "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p; s/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
+field "$(while read -r key kib _; do case $key in MemTotal:|MemAvailable:) echo "$kib" ;; Buffers:) break ;; esac; done </proc/meminfo)"
 if [ -n "$path" ]; then
     [ -e "$path" ] || fail 65 "it is not there"
     [ -d "$path" ] || fail 65 "it is not a directory"
-    real=$(readlink -f "$path" && echo /) || fail 65 "it cannot be resolved"
+    real=$(cd -P "$path" && pwd -P && echo /) || fail 65 "it cannot be resolved"
     real=${real%?/}
     field "$real" "$(stat -L -c %d:%i "$path")" "$(room "$path")" "$([ -w "$path" ] && echo 1)"
     exit 0

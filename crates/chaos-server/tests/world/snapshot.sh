@@ -52,17 +52,29 @@ awk '$2 !~ "^/(run/(user|credentials|docker/netns)/|tmp/crun[.])" { print $1, $2
 
 echo '=== processes'
 own=$$
-# T is a stopped process; everything else is a matter of the moment.
+# of_others: leaves out, of lines PID PARENT STATE USER ARGUMENTS…, the shells that wait for the next script of a connection, with what
+# started them there. What such a shell runs is not left out. T is a stopped process; everything else is a matter of the moment.
+of_others() {
+    awk '
+        { pid = $1; parent[pid] = $2; has_child[$2] = 1; state = substr($3, 1, 1); if (state != "T") state = "-"
+          $1 = ""; $2 = ""; $3 = state; line[pid] = substr($0, 3); pids[++count] = pid
+          $3 = ""; $4 = ""; sub(/^ +/, ""); args[pid] = $0 }
+        END {
+            for (pid in args)
+                if (args[pid] == "/bin/sh -s" && !has_child[pid] && args[parent[pid]] != "/bin/sh -s")
+                    for (up = pid; up > 1 && (up in args) && args[up] !~ /^sshd/; up = parent[up]) ours[up] = 1
+            for (pid in args) if (args[pid] == "cat" && ours[parent[pid]]) ours[pid] = 1
+            for (i = 1; i <= count; i++) if (!ours[pids[i]]) print line[pids[i]]
+        }'
+}
 processes() {
     if have systemctl; then
-        ps -eo sid,stat,user:32,args --no-headers | awk -v own="$own" '
-            $1 == own { next }
-            { state = substr($2, 1, 1); if (state != "T") state = "-"; $1 = ""; $2 = state; print }' |
-            sed 's/^ //; s/ --system --deserialize=[0-9]*$//' |
+        ps -eo sid,pid,ppid,stat,user:32,args --no-headers |
+            awk -v own="$own" '$1 != own { $1 = ""; print }' | of_others | sed 's/ --system --deserialize=[0-9]*$//' |
             grep -Ev '/lib/systemd/systemd --user$|\(sd-pam\)$|systemd-tmpfiles --clean$'
     else
         # What watches a deadline sleeps out its last second when it is ended.
-        ps -o stat,user,args | awk 'NR > 1 { state = substr($1, 1, 1); if (state != "T") state = "-"; $1 = state; print }' |
+        ps -o pid,ppid,stat,user,args | sed 1d | of_others |
             grep -Ev ' (sh -s|sleep 1|\[exe\]|ps -o .*|awk .*|grep .*|sed .*|\{.*)$'
     fi | sed 's/ [0-9]* of \([0-9-]* startups\)/ \1/' |
         grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|^- sshd +sshd: .*\[net\]$|sshd: \[accepted\]$'

@@ -48,6 +48,7 @@ impl<'a> Running<'a> {
         let processor_before = processor_seconds();
         let child = chaos
             .command(&["run", &experiment, "--output", "json", "--policy", &policy.display().to_string()])
+            .env("RUST_LOG", "warn,chaos_host=debug")
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
@@ -65,6 +66,12 @@ impl<'a> Running<'a> {
             }
         }
         self.look(what)
+    }
+
+    /// Returns how many scripts it has sent to hosts.
+    pub fn scripts(&self) -> Outcome<usize> {
+        let said = fs::read_to_string(&self.said).context(|| format!("read `{}`", self.said.display()))?;
+        Ok(said.matches("A script was sent").count())
     }
 
     /// Waits for the end, which must be a good one.

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chaos_core::Failure;
-use russh::client::{Config, Handle};
+use russh::client::{Config, Handle, Msg};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
-use russh::{Preferred, cipher, kex};
+use russh::{Channel, Preferred, cipher, kex};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Client, Seen, look};
 use super::known_hosts::{Judge, NewKey, Trusted};
 use super::resolve::{Hop, Route};
-use super::{address, auth, exec, trouble};
+use super::{address, auth, trouble};
 use crate::error::HostError;
 
 /// How often a silent server is asked whether it lives.
@@ -162,10 +162,10 @@ impl Connection {
         Ok(channel.into_stream())
     }
 
-    /// Opens a channel for one script.
-    pub(crate) async fn channel(self: &Arc<Self>) -> Result<exec::Channel, NoChannel> {
+    /// Opens a channel for a shell.
+    pub(crate) async fn channel(&self) -> Result<Channel<Msg>, NoChannel> {
         let opened = self.handle.channel_open_session().await;
-        let channel = opened.map_err(|error| match error {
+        opened.map_err(|error| match error {
             russh::Error::ChannelOpenFailure(reason) => {
                 let failure = Failure::new(format!("open a channel on `{}`", self.hop));
                 let hint = "its SSH server needs `MaxSessions` of 1 or more, and free processes";
@@ -173,8 +173,7 @@ impl Connection {
                 NoChannel::Full(HostError::Unreachable(failure.source(source).hint(hint)))
             }
             other => NoChannel::Broken(self.broken("open a channel", &other)),
-        })?;
-        Ok(exec::Channel::new(channel, Arc::clone(self)))
+        })
     }
 
     /// Returns why a script broke off.

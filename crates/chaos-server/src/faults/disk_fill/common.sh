@@ -32,17 +32,17 @@ taken() {
     size=$1; blocks=$(($2 * 512))
 }
 is_full() { [ "$size" = "$bytes" ] && [ "$blocks" -ge "$((bytes / 100 * 95))" ]; }
-available() { set -- $(stat -f -c '%a %S' "$dir"); echo $(($1 * $2)); }
-# ended: why there is no filler any more, and the end of this script.
+available() { set -- $(stat -f -c '%a %S' "$dir" 2>/dev/null); [ $# = 2 ] && echo $(($1 * $2)); }
+# ended [WHY [STATUS]]: why there is no filler any more, and the end of this script. WHY counts where the filler gave no reason itself.
 ended() {
-    code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
-    [ "$kind" = unit ] || code=${1:-}
+    code=${2:-}
+    [ "$kind" = process ] || code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
     case $code in
         81) fail 65 "the directory $dir is not the one that was planned any more" ;;
         82|1|2) fail 69 "no file can be made in $dir" ;;
         83) fail 69 "there is not enough room any more in $dir without touching the reserve" ;;
         84) fail 69 "the file system of $dir cannot reserve space (fallocate is not supported)" ;;
         85) fail 69 "the space in $dir cannot be reserved" ;;
-        *) fail 69 "what held the space in $dir has ended" ;;
+        *) fail 69 "${1:-what held the space in $dir has ended}" ;;
     esac
 }
