@@ -15,7 +15,8 @@ case $text in ''|*[!0-9a-f]*)
     field host_keys "$(cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null)"
     field board "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)" ;;
 esac
-field has_systemd "$([ -d /run/systemd/system ] && have systemctl && have systemd-run && echo 1)"
+yes=; if [ -d /run/systemd/system ] && have systemctl && have systemd-run; then yes=1; fi
+field has_systemd "$yes"
 uid=
 { while read -r key _ id _; do [ "$key" != Uid: ] || { uid=$id; break; }; done; } 2>/dev/null </proc/self/status
 uid=${uid:-$(id -u)}
@@ -28,7 +29,8 @@ df -Pk /run /var/lib /etc/systemd/system 2>/dev/null | {
     read -r _ _ _ free _; field run_free_kib "$free"
     while read -r _ _ _ free _; do field lasting_free_kib "$free"; done
 }
-field lasting_writable "$([ -w /var/lib ] && { [ ! -d /etc/systemd ] || [ -w /etc/systemd/system ]; } && echo 1)"
+yes=; if [ -w /var/lib ] && { [ ! -d /etc/systemd ] || [ -w /etc/systemd/system ]; }; then yes=1; fi
+field lasting_writable "$yes"
 # The processes above us are the way we came: our session, and the server that let us in. `sudo` empties the environment, so
 # the addresses are asked of them too.
 own_cgroup() {

@@ -108,8 +108,7 @@ impl Farm {
         let hosts: Vec<_> = addresses.iter().map(|address| format!("{{host: {address}}}")).collect();
         format!(
             "experiments:\n  - name: bench\n    target: server\n    target_config:\n      hosts: [{}]\n      \
-             defaults: {{port: {PORT}, username: root, auth: {{type: key, private_key_path: {}}}, known_hosts: {}, ssh_config: none}}\n      \
-             max_parallel_hosts: 50\n{more}    duration: {hold}\n    skills:\n      - skill_name: {skill}\n        params: {params}\n",
+             defaults: {{port: {PORT}, username: root, auth: {{type: key, private_key_path: {}}}, known_hosts: {}, ssh_config: none}}\n{more}    duration: {hold}\n    skills:\n      - skill_name: {skill}\n        params: {params}\n",
             hosts.join(", "),
             self.key.display(),
             self.known_hosts.display(),

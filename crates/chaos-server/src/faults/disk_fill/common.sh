@@ -22,12 +22,12 @@ filler() {
     esac
 }
 main() { pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" != 0 ]; }
-held() { stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null; }
 # taken: the size of the file that the filler holds, and the bytes that it takes.
 taken() {
     filler || return 1
+    set -- $(stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null)
     # A program that the filler runs holds the file too, for its short life.
-    set -- $(held || { [ "$kind" = unit ] && main && held; })
+    if [ $# != 2 ] && [ "$kind" = unit ] && main; then set -- $(stat -L -c '%s %b' "/proc/$pid/fd/8" 2>/dev/null); fi
     [ $# = 2 ] || { set -- 0 0; [ -d "/proc/$pid" ] || return 1; }
     size=$1; blocks=$(($2 * 512))
 }
