@@ -4,6 +4,7 @@
 mod host_keys;
 mod login;
 mod scripts;
+mod shells;
 mod sshd;
 mod test_hosts;
 mod user_config;

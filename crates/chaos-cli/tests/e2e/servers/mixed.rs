@@ -4,21 +4,20 @@ use serde_json::Value;
 
 use super::Bed;
 use crate::world::binary::Ended;
-use crate::world::sqlite::SqliteShop;
-use crate::world::{Chaos, Experiment, assert_same};
+use crate::world::{Chaos, Experiment, Shop, assert_same, server_url};
 
 /// The file that the third fault would change.
 const FILE: &str = "/data/of-the-third-fault";
 
 /// A database and two hosts. The third fault acts on a file that is gone by then.
-fn mixed(bed: &Bed, shop: &SqliteShop, parallel: bool) -> Experiment {
+fn mixed(bed: &Bed, shop: &Shop, parallel: bool) -> Experiment {
     Experiment::from_text(&format!(
         "experiments:
   - name: mixed
     targets:
       shop:
         target: database
-        target_config: {{connection_url: 'sqlite://{}', db_type: sqlite}}
+        target_config: {{connection_url: '{}', db_type: postgres}}
       web:
         target: server
         target_config: {}
@@ -35,7 +34,7 @@ fn mixed(bed: &Bed, shop: &SqliteShop, parallel: bool) -> Experiment {
         on: web
         params: {{paths: [{FILE}]}}
 ",
-        shop.path().display(),
+        shop.url(),
         bed.config()
     ))
 }
@@ -75,8 +74,9 @@ fn assert_failed_at_the_third_fault(ended: &Ended, chaos: &Chaos, parallel: bool
 
 #[test]
 fn a_database_and_two_hosts_with_a_failing_third_fault_are_all_as_before() {
+    let Some(url) = server_url() else { return };
     let Some(bed) = Bed::take(&["th4", "th5"]) else { return };
-    let shop = SqliteShop::create(200);
+    let shop = Shop::create(&url, 200);
     let before = shop.checksum();
     for parallel in [false, true] {
         for host in [0, 1] {
@@ -95,5 +95,6 @@ fn a_database_and_two_hosts_with_a_failing_third_fault_are_all_as_before() {
         assert_eq!(bed.sh(0, &format!("stat -c %a {FILE} && rm {FILE}")).trim(), "644");
         bed.assert_same("nowhere");
         assert_same(&shop.checksum(), &before, "after a fault has failed");
+        shop.assert_no_residue();
     }
 }

@@ -105,37 +105,26 @@ impl Shell {
 
     /// Has it run a script.
     pub(crate) async fn ask(mut self, question: &Question, output_max: usize) -> Result<Asked, HostError> {
-        let is_used = self.is_used;
-        let text =
-            if is_used { question.text.clone() } else { [&*question.greeting, &*question.text].concat() };
+        let is_used = std::mem::replace(&mut self.is_used, true);
+        let greeting: &[u8] = if is_used { &[] } else { &question.greeting };
+        let course = Course { has_begun: AtomicBool::new(is_used), ..Course::default() };
         let Self { read, write, connection, .. } = &mut self;
-        let (has_begun, is_closed) = (AtomicBool::new(false), AtomicBool::new(false));
-        let feeding = async {
-            feed(write.half(), &text).await?;
-            tokio::time::sleep(BEGIN).await;
-            if !is_used && !has_begun.load(Ordering::Relaxed) {
-                is_closed.store(true, Ordering::Relaxed);
-                write.half().eof().await?;
-            }
-            Ok::<_, russh::Error>(())
-        };
-        let collected = {
-            let mut collecting = std::pin::pin!(collect(read, &question.marks, output_max, &has_begun));
+        let end = {
+            let mut hearing = std::pin::pin!(hear(read, &question.marks, output_max, &course));
+            let telling = tell(write.half(), [greeting, &*question.text].concat(), &course);
             tokio::select! {
                 biased;
-                collected = &mut collecting => collected,
+                end = &mut hearing => end,
                 // What could not be written shows in what was answered.
-                _ = feeding => collecting.await,
+                _ = telling => hearing.await,
             }
-        };
-        let has_begun = has_begun.into_inner();
-        match collected? {
-            End::Answered(raw) if is_closed.into_inner() => Ok(Asked::Ended(raw)),
-            End::Answered(raw) => {
-                self.is_used = true;
-                Ok(Asked::Answered(raw, self))
+        }?;
+        match end {
+            End::Answered(raw) if course.is_last.into_inner() => Ok(Asked::Ended(raw)),
+            End::Answered(raw) => Ok(Asked::Answered(raw, self)),
+            End::Ended(raw) | End::Closed(raw) if is_used && !has_begun(&raw, &question.marks) => {
+                Ok(Asked::Gone)
             }
-            End::Ended(_) | End::Closed(_) if is_used && !has_begun => Ok(Asked::Gone),
             End::Ended(raw) => Ok(Asked::Ended(raw)),
             End::Closed(raw) | End::Cut(raw) if raw.stdout.is_empty() && raw.stderr.is_empty() => {
                 Err(connection.cut(&russh::Error::HUP))
@@ -153,12 +142,30 @@ impl Shell {
     }
 }
 
-async fn feed(write: &ChannelWriteHalf<Msg>, text: &[u8]) -> Result<(), russh::Error> {
+/// What becomes known of a script before its answer is complete.
+#[derive(Default)]
+struct Course {
+    /// Whether it was begun. A shell that has answered before begins at once.
+    has_begun: AtomicBool,
+    /// Whether the shell was told that nothing more comes.
+    is_last: AtomicBool,
+}
+
+async fn tell(write: &ChannelWriteHalf<Msg>, text: Vec<u8>, course: &Course) -> Result<(), russh::Error> {
     for chunk in text.chunks(CHUNK) {
         // Waits until the server's window has room.
         write.data_bytes(chunk.to_vec()).await?;
     }
+    tokio::time::sleep(BEGIN).await;
+    if !course.has_begun.load(Ordering::Relaxed) {
+        course.is_last.store(true, Ordering::Relaxed);
+        write.eof().await?;
+    }
     Ok(())
+}
+
+fn has_begun(raw: &Raw, marks: &Marks) -> bool {
+    frame::find(&raw.stdout, &marks.begin).is_some()
 }
 
 /// Returns whether a message, or that there are no more, says that a shell has ended.
@@ -181,11 +188,11 @@ enum End {
     Refused,
 }
 
-async fn collect(
+async fn hear(
     read: &mut ChannelReadHalf,
     marks: &Marks,
     output_max: usize,
-    has_begun: &AtomicBool,
+    course: &Course,
 ) -> Result<End, HostError> {
     let mut raw = Raw::default();
     let mut looked = 0;
@@ -218,8 +225,8 @@ async fn collect(
             None => return Ok(End::Cut(raw)),
             Some(_) => {}
         }
-        if !has_begun.load(Ordering::Relaxed) && frame::find(&raw.stdout, &marks.begin).is_some() {
-            has_begun.store(true, Ordering::Relaxed);
+        if !course.has_begun.load(Ordering::Relaxed) {
+            course.has_begun.store(has_begun(&raw, marks), Ordering::Relaxed);
         }
         let is_answered = ends(&raw.stdout, &marks.end, &mut looked);
         if is_answered && frame::find(&raw.stderr, &marks.end_of_errors).is_some() {
