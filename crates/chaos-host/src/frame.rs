@@ -1,8 +1,8 @@
 //! Puts a script between two marks, and finds its output between them.
 //!
 //! A login shell may print before it starts ours, a forced command may answer in its place, and a connection may be cut in
-//! the middle. The marks hold a number that nobody can guess: without the first one nothing was run, without the last one
-//! nobody knows how it ended.
+//! the middle. The marks hold a number that nobody can guess: without the first one what answered was no shell of ours, without the
+//! last one nobody knows how it ended.
 
 use chaos_core::Failure;
 
@@ -41,8 +41,8 @@ pub(crate) fn marks(nonce: &str) -> Marks {
 pub(crate) fn unwrap(raw: &Raw, marks: &Marks) -> Result<Framed, HostError> {
     let Some(start) = find(&raw.stdout, &marks.begin) else { return Err(not_run(raw)) };
     let output = &raw.stdout[start + marks.begin.len()..];
-    let Some(stop) = rfind(output, &marks.end) else { return Err(cut(raw)) };
-    let Some(status) = status(&output[stop + marks.end.len()..]) else { return Err(cut(raw)) };
+    let Some(stop) = rfind(output, &marks.end) else { return Err(cut(raw, marks)) };
+    let Some(status) = status(&output[stop + marks.end.len()..]) else { return Err(cut(raw, marks)) };
     let from = find(&raw.stderr, &marks.begin).map_or(0, |at| at + marks.begin.len());
     let said = &raw.stderr[from..];
     let said = &said[..rfind(said, &marks.end_of_errors).unwrap_or(said.len())];
@@ -65,9 +65,11 @@ fn not_run(raw: &Raw) -> HostError {
     HostError::NotRun(Failure::new(format!("run a script{ended}")).hint(hint).source(why))
 }
 
-fn cut(raw: &Raw) -> HostError {
-    let said = String::from_utf8_lossy(&raw.stderr);
-    let said = said.trim().lines().last().filter(|line| !line.contains("-begin")).unwrap_or_default();
+fn cut(raw: &Raw, marks: &Marks) -> HostError {
+    let said = &raw.stderr[..rfind(&raw.stderr, &marks.end_of_errors).unwrap_or(raw.stderr.len())];
+    let said = &said[rfind(said, &marks.begin).map_or(0, |at| at + marks.begin.len())..];
+    let said = String::from_utf8_lossy(said);
+    let said = said.trim().lines().last().unwrap_or_default();
     let ended = match raw.status {
         None => "the connection was cut".to_owned(),
         Some(status) if status > 128 => format!("its shell was ended by signal {}", status - 128),

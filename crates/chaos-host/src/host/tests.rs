@@ -25,7 +25,7 @@ fn shells() -> Vec<Vec<&'static str>> {
     known.iter().copied().filter(is_there).map(<[&str]>::to_vec).collect()
 }
 
-/// Runs `command` as an SSH server would, and returns what the script said.
+/// Runs `command` as an SSH server would, and returns what the last script said.
 fn through(shell: &[&str], command: &str, input: &str, path: &str, asks: &str) -> Result<String, HostError> {
     let mut child = Command::new(shell[0])
         .args(&shell[1..])
@@ -53,7 +53,9 @@ fn every_command_works_in_every_login_shell() {
     fs::write(&sudo, FAKE_SUDO).unwrap();
     fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    let text = frame::wrap(&Script::new("field \"$value\"").set("value", "it's $HOME!"), NONCE);
+    // The shell reads one behind the other.
+    let first = frame::wrap(&Script::new("value=left; exit 3"), "chaos-4567");
+    let text = first + &frame::wrap(&Script::new("field \"$value\"").set("value", "it's $HOME!"), NONCE);
     let expected = "it's $HOME!\0";
     for shell in shells() {
         let run = |command, input: &str, asks| through(&shell, command, input, &path, asks);

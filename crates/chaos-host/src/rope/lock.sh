@@ -39,10 +39,10 @@ free_dead() {
 start_of() {
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return
     # A name may hold anything, also a line break, and then the first line is not all.
-    case $stat in
-        *") "[A-Za-z]" "*) set -- ${stat##*) }; echo "${20}" ;;
-        *) sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | tail -n 1 | cut -d' ' -f20 ;;
-    esac
+    process=$1
+    set -- ${stat##*) }
+    if [ $# -ge 20 ]; then echo "${20}"
+    else tail -n 1 "/proc/$process/stat" 2>/dev/null | sed 's/.*) //' | cut -d' ' -f20; fi
 }
 # nap: a tenth of a second, or a whole one where there are no parts of one.
 nap() { sleep 0.1 2>/dev/null || sleep 1; }

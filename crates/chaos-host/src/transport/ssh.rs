@@ -5,7 +5,9 @@ mod auth;
 mod client;
 mod config;
 mod connection;
+mod hearing;
 mod home;
+mod idle;
 mod key_file;
 mod known_hosts;
 mod resolve;
@@ -26,6 +28,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 pub use config::{Auth, HostKey, SshConfig, UserConfig};
 use connection::{Connection, NoChannel};
+use idle::Idle;
 pub use key_file::KeyFile;
 use known_hosts::NewKey;
 use resolve::Route;
@@ -64,7 +67,7 @@ struct Inner {
     is_another: AtomicBool,
     channels: Semaphore,
     /// Those that have answered and wait. A login starts several programs for each new one.
-    shells: std::sync::Mutex<Vec<Shell>>,
+    shells: std::sync::Mutex<Vec<Idle>>,
     new_keys: Mutex<Vec<NewKey>>,
 }
 
@@ -174,18 +177,20 @@ impl Ssh {
     /// Returns a shell that has answered before and still waits, if there is one.
     async fn waiting_shell(&self, command: &'static str) -> Option<Shell> {
         loop {
-            let mut shell = {
+            let idle = {
                 let mut shells = self.shells();
                 let at = shells.iter().rposition(|shell| shell.is(command))?;
                 shells.swap_remove(at)
             };
-            if shell.is_waiting().await {
+            if let Some(mut shell) = idle.take().await
+                && shell.is_waiting().await
+            {
                 return Some(shell);
             }
         }
     }
 
-    fn shells(&self) -> MutexGuard<'_, Vec<Shell>> {
+    fn shells(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.inner.shells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,7 +207,7 @@ impl Ssh {
         }
         match asked {
             Asked::Answered(raw, shell) => {
-                self.shells().push(shell);
+                self.shells().push(Idle::new(shell));
                 Ok(raw)
             }
             Asked::Ended(raw) => Ok(raw),
@@ -215,9 +220,7 @@ impl Transport for Ssh {
     fn ask(&self, question: Question, bounds: Bounds) -> BoxFuture<'_, Result<Raw, HostError>> {
         Box::pin(async move {
             let running = tokio::time::timeout(bounds.time, self.run(&question, bounds));
-            let answer = running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?;
-            tracing::debug!(host = %self.name(), is_answered = answer.is_ok(), "A script was sent.");
-            answer
+            running.await.map_err(|_| took_too_long(&self.name(), bounds.time))?
         })
     }
 

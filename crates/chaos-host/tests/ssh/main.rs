@@ -11,10 +11,14 @@ mod user_config;
 mod way;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chaos_core::Failure;
 use chaos_host::transport::ssh::{Ssh, SshConfig};
 use chaos_host::{Become, Host, HostError, Limits, Script};
+
+/// Longer than a connection that has just answered is taken for living without a question.
+const TRUSTED: Duration = Duration::from_millis(1200);
 
 /// Connects, or shows why not.
 async fn connect(config: SshConfig) -> Ssh {

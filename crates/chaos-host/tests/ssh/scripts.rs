@@ -166,7 +166,9 @@ async fn a_connection_found_dead_before_anything_was_sent_is_opened_again() {
     let mut server = Sshd::start();
     let host = host(server.login()).await;
     for _ in 0..3 {
+        assert_eq!(say(&host, &Script::new("printf x")).await, "x");
         server.restart();
+        tokio::time::sleep(crate::TRUSTED).await;
         assert_eq!(say(&host, &Script::new("printf x")).await, "x");
     }
 }

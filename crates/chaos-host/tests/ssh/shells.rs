@@ -115,3 +115,64 @@ async fn a_program_in_place_of_a_shell_that_reads_to_the_end_is_told_that_this_i
     assert_says(&told(&error), &["not run: ", "only mail here"]);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
+
+#[tokio::test]
+async fn a_child_left_behind_that_writes_on_and_on_stops_nobody() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let host = host(server.login()).await;
+    let marker = server.file("stop");
+    let script = Script::new(
+        "(until [ -e \"$marker\" ]; do echo noise; echo noise >&2; sleep 0.001; done) & printf x",
+    )
+    .set("marker", marker.display().to_string());
+    // Its noise may stand in an answer, but nothing waits for it.
+    assert!(say(&host, &script).await.contains('x'));
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert!(say(&host, &Script::new("printf y")).await.contains('y'));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(host.answers().await);
+    fs::write(&marker, "").unwrap();
+}
+
+#[tokio::test]
+async fn two_scripts_at_once_need_no_second_channel_on_one_connection() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start_with("MaxSessions 1");
+    let host = host(server.login()).await;
+    for _ in 0..3 {
+        let (slow, quick) = (Script::new("sleep 0.3; printf slow"), Script::new("printf quick"));
+        let both = tokio::join!(say(&host, &slow), say(&host, &quick));
+        assert_eq!(both, ("slow".to_owned(), "quick".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_cut_under_a_shell_that_has_answered_is_told_and_nothing_runs_twice() {
+    if !sshd::is_there() {
+        return;
+    }
+    let server = Sshd::start();
+    let host = host(server.login()).await;
+    say(&host, &who()).await;
+    let marker = server.file("runs");
+    let script = Script::new("echo run >>\"$marker\"; sleep 30").set("marker", marker.display().to_string());
+    let running = tokio::spawn({
+        let host = host.clone();
+        async move { host.run(&script, Limits::default()).await }
+    });
+    while !marker.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.signal_sessions(Signal::SIGKILL);
+    let error = running.await.unwrap().unwrap_err();
+    assert!(error.is_transient(), "{}", told(&error));
+    assert_eq!(say(&host, &Script::new("printf x")).await, "x", "it connects again");
+    assert_eq!(fs::read_to_string(&marker).unwrap(), "run\n");
+}

@@ -78,10 +78,14 @@ impl TestHost {
     /// Runs `id -u` as root the way `become` says.
     async fn id(&self, user: &str, root: Become) -> Result<(String, String), String> {
         let host = Host::new(Arc::new(connect(self.login(user)).await), root);
-        match host.run(&Script::new("id -u"), Limits::default()).await {
+        let ask = async || match host.run(&Script::new("id -u; echo $$"), Limits::default()).await {
             Ok(output) => Ok((String::from_utf8(output.stdout).unwrap(), output.stderr)),
             Err(error) => Err(told(&error)),
-        }
+        };
+        let (said, complained) = ask().await?;
+        // The next script goes to the same shell, and no password with it.
+        assert_eq!(ask().await, Ok((said.clone(), complained.clone())));
+        Ok((said.lines().next().unwrap().to_owned(), complained))
     }
 }
 
@@ -90,7 +94,7 @@ fn sudo(password: Option<&str>) -> Become {
 }
 
 fn root() -> Result<(String, String), String> {
-    Ok(("0\n".to_owned(), String::new()))
+    Ok(("0".to_owned(), String::new()))
 }
 
 #[tokio::test]
@@ -102,7 +106,7 @@ async fn sudo_without_a_password_works_with_one_given_or_not() {
     let there = Script::new("if [ -e /run/chaos-password-was-run ]; then echo there; fi");
     assert_eq!(say(&crate::host(host.login("root")).await, &there).await, "");
     let nobody = host.id("chaos", Become::Nobody).await.unwrap();
-    assert_ne!(nobody.0, "0\n");
+    assert_ne!(nobody.0, "0");
 }
 
 #[tokio::test]

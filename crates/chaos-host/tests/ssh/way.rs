@@ -119,6 +119,7 @@ async fn a_host_behind_two_others_is_reached_through_them() {
     assert_eq!(servers.each_ref().map(|server| server.sessions().len()), [1, 1, 1]);
     // One in the middle breaks: the whole way is opened again.
     servers[1].signal_sessions(nix::sys::signal::Signal::SIGKILL);
+    tokio::time::sleep(crate::TRUSTED).await;
     assert_eq!(say(&inner, &script).await, servers[2].port.to_string());
 }
 

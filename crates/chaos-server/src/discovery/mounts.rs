@@ -277,6 +277,33 @@ mod tests {
         assert_eq!((mounts[2].source.as_str(), mounts[2].kind.as_str()), ("/dev/sdb 1", "xfs"));
     }
 
+    /// Returns what a directory is resolved to when the host's shell is this one.
+    fn resolved(shell: &str, path: &str) -> Option<String> {
+        let script = Script::new(MOUNTS).set("path", path);
+        let text = format!("{}\n{}", Script::prelude(), script.body());
+        let output = std::process::Command::new(shell).args(["-c", &text]).output().ok()?;
+        let fields = String::from_utf8_lossy(&output.stdout);
+        fields.split('\0').nth(2).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_directory_has_one_name_in_every_shell() {
+        for shell in ["sh", "dash", "bash"] {
+            if resolved(shell, "/").is_none() {
+                continue;
+            }
+            for (path, expected) in [
+                ("/", "/"),
+                ("//", "/"),
+                ("//proc", "/proc"),
+                ("///proc/", "/proc"),
+                ("/proc/../proc/.", "/proc"),
+            ] {
+                assert_eq!(resolved(shell, path).as_deref(), Some(expected), "{shell}: {path}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_covered_by_a_later_mount_is_not_seen() {
         let mounts = parse(LISTING);

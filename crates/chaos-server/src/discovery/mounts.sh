@@ -7,6 +7,8 @@ if [ -n "$path" ]; then
     [ -d "$path" ] || fail 65 "it is not a directory"
     real=$(cd -P "$path" && pwd -P && echo /) || fail 65 "it cannot be resolved"
     real=${real%?/}
+    # Some shells keep two slashes in front.
+    while :; do case $real in //*) real=${real#/} ;; *) break ;; esac; done
     field "$real" "$(stat -L -c %d:%i "$path")" "$(room "$path")" "$([ -w "$path" ] && echo 1)"
     exit 0
 fi

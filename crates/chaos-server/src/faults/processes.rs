@@ -15,6 +15,8 @@ use crate::never;
 use crate::target::ServerTarget;
 
 const LIST: &str = include_str!("processes/list.sh");
+/// How the names of processes of SSH servers begin.
+const SSH_SERVERS: &[&str] = &["sshd", "dropbear"];
 /// The most processes that a pattern may be allowed to match.
 const MATCHES_MAX: u16 = 100;
 
@@ -147,17 +149,21 @@ impl Processes {
 
     fn parse(bytes: &[u8], units: Units) -> Self {
         let mut read = Self { list: Vec::new(), units, ours: BTreeSet::new(), in_file: None };
+        // From what runs the question upwards.
+        let mut above = Vec::new();
         let text = String::from_utf8_lossy(bytes);
         let mut fields = text.split('\0');
         while let Some(key) = fields.next() {
             let mut next = || fields.next().unwrap_or_default();
             match key {
                 "file" => read.in_file = Some(next().to_owned()),
-                "ours" => read.ours.extend(next().parse::<u32>().ok()),
+                "ours" => above.extend(next().parse::<u32>().ok()),
                 "process" => read.list.extend(process(next(), next(), next())),
                 _ => {}
             }
         }
+        read.ours = below(&read.list, connection(&read.list, &above));
+        read.ours.extend(above);
         read
     }
 
@@ -269,6 +275,27 @@ impl Processes {
         }
         Ok(found)
     }
+}
+
+/// Returns the process of the SSH server that serves our connection: the nearest one above us. Without one nothing came over SSH.
+fn connection(list: &[Process], above: &[u32]) -> Option<u32> {
+    let is_server =
+        |process: &Process| SSH_SERVERS.iter().any(|server| process.handle.name.starts_with(server));
+    let find = |pid: &&u32| list.iter().any(|process| process.handle.pid == **pid && is_server(process));
+    above.iter().find(find).copied()
+}
+
+/// Returns all processes below one: other shells of our connection wait there for their next script.
+fn below(list: &[Process], top: Option<u32>) -> BTreeSet<u32> {
+    let mut found: BTreeSet<u32> = top.into_iter().collect();
+    let mut before = 0;
+    while found.len() > before {
+        before = found.len();
+        let children = list.iter().filter(|process| found.contains(&process.parent));
+        let children: Vec<u32> = children.map(|process| process.handle.pid).collect();
+        found.extend(children);
+    }
+    found
 }
 
 /// Reads a line of `/proc/PID/stat`: the name stands in parentheses and may hold anything, these too.

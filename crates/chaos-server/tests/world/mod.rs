@@ -76,6 +76,7 @@ impl TestHost {
         if host.unclean_mark().exists() {
             host.recover().await;
         }
+        File::create(host.unclean_mark()).unwrap();
         // A unit that failed under an earlier test is no matter of this one.
         host.is_true("command -v systemctl && systemctl reset-failed").await;
         host.wait_until_booted().await;
@@ -151,17 +152,16 @@ impl TestHost {
         self.wait_until_booted().await;
     }
 
-    /// Reboots a host that a failed test left as it was just then: full, cut or without its tools. Not by its init, which may be
-    /// unable to do anything there.
+    /// Reboots a host that a test which failed or was killed left as it was just then: full, cut or without its tools. Not by its
+    /// init, which may be unable to do anything there.
     async fn recover(&self) {
-        if let Some(before) = self.host.boot_id() {
-            let _ = self.try_sh("reboot -f").await;
-            self.wait_for_boot_after(&before).await;
-        }
-        fs::remove_file(self.unclean_mark()).unwrap();
+        wait_until("the host is there", BOOTED_WITHIN, async || self.host.boot_id().is_some()).await;
+        let before = self.boot_id().await;
+        let _ = self.try_sh("reboot -f").await;
+        self.wait_for_boot_after(&before).await;
     }
 
-    /// Returns the file that says that a test has failed on the host, and nobody has seen to it since.
+    /// Returns the file that is there while a test has the host, and behind one that did not come to its end.
     fn unclean_mark(&self) -> PathBuf {
         self.host.folder.with_extension("unclean")
     }
@@ -209,8 +209,8 @@ impl TestHost {
 impl Drop for TestHost {
     fn drop(&mut self) {
         self.join_network();
-        if std::thread::panicking() {
-            let _ = File::create(self.unclean_mark());
+        if !std::thread::panicking() {
+            let _ = fs::remove_file(self.unclean_mark());
         }
     }
 }

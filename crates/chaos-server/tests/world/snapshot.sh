@@ -52,17 +52,22 @@ awk '$2 !~ "^/(run/(user|credentials|docker/netns)/|tmp/crun[.])" { print $1, $2
 
 echo '=== processes'
 own=$$
-# of_others: leaves out, of lines PID PARENT STATE USER ARGUMENTS…, the shells that wait for the next script of a connection, with what
-# started them there. What such a shell runs is not left out. T is a stopped process; everything else is a matter of the moment.
+# of_others: leaves out, of lines PID PARENT STATE USER ARGUMENTS…, the shells that wait for the next script of an SSH connection, with
+# what started them there. What such a shell runs is not left out, nor one whose connection is gone or that was stopped. T is a stopped
+# process; everything else is a matter of the moment.
 of_others() {
     awk '
         { pid = $1; parent[pid] = $2; has_child[$2] = 1; state = substr($3, 1, 1); if (state != "T") state = "-"
           $1 = ""; $2 = ""; $3 = state; line[pid] = substr($0, 3); pids[++count] = pid
           $3 = ""; $4 = ""; sub(/^ +/, ""); args[pid] = $0 }
         END {
-            for (pid in args)
-                if (args[pid] == "/bin/sh -s" && !has_child[pid] && args[parent[pid]] != "/bin/sh -s")
-                    for (up = pid; up > 1 && (up in args) && args[up] !~ /^sshd/; up = parent[up]) ours[up] = 1
+            for (pid in args) {
+                if (args[pid] != "/bin/sh -s" || has_child[pid] || line[pid] ~ /^T/) continue
+                for (up = parent[pid]; args[up] ~ /^(sudo|\/bin\/sh -c IFS=)/; up = parent[up]);
+                if (args[up] !~ /^sshd: /) continue
+                for (up = pid; args[up] !~ /^sshd: /; up = parent[up]) ours[up] = 1
+            }
+            for (pid in args) if (args[pid] ~ /^\/bin\/sh -c IFS=/ && ours[parent[pid]]) ours[pid] = 1
             for (pid in args) if (args[pid] == "cat" && ours[parent[pid]]) ours[pid] = 1
             for (i = 1; i <= count; i++) if (!ours[pids[i]]) print line[pids[i]]
         }'

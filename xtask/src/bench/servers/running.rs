@@ -68,10 +68,13 @@ impl<'a> Running<'a> {
         self.look(what)
     }
 
-    /// Returns how many scripts it has sent to hosts.
-    pub fn scripts(&self) -> Outcome<usize> {
+    /// Returns how often it has waited for a host: for the answer to a script, or to the question whether it lives.
+    pub fn round_trips(&self) -> Outcome<usize> {
         let said = fs::read_to_string(&self.said).context(|| format!("read `{}`", self.said.display()))?;
-        Ok(said.matches("A script was sent").count())
+        match said.matches("A script is sent.").count() {
+            0 => Err(Failure::new("find the scripts of a run in its log")),
+            scripts => Ok(scripts + said.matches("It is asked whether it answers.").count()),
+        }
     }
 
     /// Waits for the end, which must be a good one.

@@ -7,30 +7,22 @@ use std::time::Duration;
 use chaos_core::Failure;
 use futures::FutureExt;
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::time::{Instant, timeout, timeout_at};
+use russh::{ChannelReadHalf, ChannelWriteHalf};
+use tokio::time::Instant;
 
-use super::super::local::STDERR_MAX;
-use super::super::{Marks, Question, Raw};
+use super::super::{Question, Raw};
 use super::connection::Connection;
+use super::hearing::{End, hear};
 use crate::error::HostError;
-use crate::frame;
 
-/// How long the end of the output may come after the end of the shell, and the end of the errors after that of the output. A process
-/// left in the background may hold the output open for ever, and what it writes is no answer to us.
-const LINGER: Duration = Duration::from_secs(2);
-/// How long output may go on after the end. What was written may still be on its way over a slow line; what somebody in the
-/// background writes never ends.
-const LINGER_MAX: Duration = Duration::from_secs(15);
-/// How long the server gets to close the channel after it said all.
-const GOODBYE: Duration = Duration::from_millis(200);
+/// For how long after an answer a connection is taken for living without a question. What is sent into one that has just ended
+/// is an error, and nobody knows whether it was run; a question costs a round trip.
+const FRESH: Duration = Duration::from_secs(1);
 /// How long a new shell gets to begin before it is told that nothing more comes. What a server starts in place of a shell may read
 /// its input to the end, and only then say what it has to say.
 const BEGIN: Duration = Duration::from_secs(5);
 /// How much of the input is handed over at once.
 const CHUNK: usize = 32 * 1024;
-/// Extended data of this kind is standard error.
-const STDERR: u32 = 1;
 
 /// A shell, ended when it is dropped: its input is closed then. A script that it is at goes on.
 pub(crate) struct Shell {
@@ -39,8 +31,8 @@ pub(crate) struct Shell {
     /// A connection lives as long as a channel of it.
     connection: Arc<Connection>,
     command: &'static str,
-    /// Whether it has answered a script.
-    is_used: bool,
+    /// When it last answered; never, when it is new.
+    answered: Option<Instant>,
 }
 
 /// The writing half; the server is told to close when nobody holds it any more.
@@ -85,33 +77,52 @@ impl Shell {
         command: &'static str,
     ) -> Result<Self, HostError> {
         let (read, write) = channel.split();
-        let shell = Self { read, write: Closing(Some(write)), connection, command, is_used: false };
+        let shell = Self { read, write: Closing(Some(write)), connection, command, answered: None };
         let asked = shell.write.half().exec(true, command).await;
         asked.map_err(|error| shell.connection.cut(&error))?;
         Ok(shell)
     }
 
-    /// Returns whether it was started by this command.
-    pub(crate) fn is(&self, command: &str) -> bool {
-        self.command == command
+    /// Returns what it was started by.
+    pub(crate) fn command(&self) -> &'static str {
+        self.command
+    }
+
+    /// Waits for anything that it says, and for its end.
+    pub(crate) async fn speaks(&mut self) {
+        self.read.wait().await;
     }
 
     /// Returns whether it waits for a script, as far as anybody can tell. Waits for ever where the server does not answer.
     pub(crate) async fn is_waiting(&mut self) -> bool {
-        // Had it ended, the server would have said so before it answered.
-        self.connection.answers().await
-            && !std::iter::from_fn(|| self.read.wait().now_or_never()).any(|message| is_end(message.as_ref()))
+        let is_fresh = self.answered.is_some_and(|at| at.elapsed() < FRESH);
+        if !is_fresh {
+            tracing::debug!(host = self.connection.name(), "It is asked whether it answers.");
+        }
+        // Had the shell ended, the server would have said so before it answered.
+        (is_fresh && !self.connection.is_closed() || self.connection.answers().await)
+            && self.speaks().now_or_never().is_none()
     }
 
     /// Has it run a script.
     pub(crate) async fn ask(mut self, question: &Question, output_max: usize) -> Result<Asked, HostError> {
-        let is_used = std::mem::replace(&mut self.is_used, true);
-        let greeting: &[u8] = if is_used { &[] } else { &question.greeting };
-        let course = Course { has_begun: AtomicBool::new(is_used), ..Course::default() };
+        tracing::debug!(host = self.connection.name(), "A script is sent.");
+        let is_new = self.answered.is_none();
+        let greeting: &[u8] = if is_new { &question.greeting } else { &[] };
+        let text = [greeting, &*question.text].concat();
+        let (has_begun, is_last) = (AtomicBool::new(false), AtomicBool::new(false));
         let Self { read, write, connection, .. } = &mut self;
+        let telling = async {
+            tell(write.half(), &text).await?;
+            tokio::time::sleep(BEGIN).await;
+            if is_new && !has_begun.load(Ordering::Relaxed) {
+                is_last.store(true, Ordering::Relaxed);
+                write.half().eof().await?;
+            }
+            Ok::<_, russh::Error>(())
+        };
         let end = {
-            let mut hearing = std::pin::pin!(hear(read, &question.marks, output_max, &course));
-            let telling = tell(write.half(), [greeting, &*question.text].concat(), &course);
+            let mut hearing = std::pin::pin!(hear(read, &question.marks, output_max, &has_begun));
             tokio::select! {
                 biased;
                 end = &mut hearing => end,
@@ -120,167 +131,46 @@ impl Shell {
             }
         }?;
         match end {
-            End::Answered(raw) if course.is_last.into_inner() => Ok(Asked::Ended(raw)),
-            End::Answered(raw) => Ok(Asked::Answered(raw, self)),
-            End::Ended(raw) | End::Closed(raw) if is_used && !has_begun(&raw, &question.marks) => {
-                Ok(Asked::Gone)
+            End::Answered(raw) if is_last.into_inner() => Ok(Asked::Ended(raw)),
+            End::Answered(raw) => {
+                self.answered = Some(Instant::now());
+                Ok(Asked::Answered(raw, self))
             }
-            End::Ended(raw) => Ok(Asked::Ended(raw)),
-            End::Closed(raw) | End::Cut(raw) if raw.stdout.is_empty() && raw.stderr.is_empty() => {
-                Err(connection.cut(&russh::Error::HUP))
-            }
-            // What came may hold the end mark: the reader of the frame decides. If not, the last word tells why.
-            End::Closed(mut raw) | End::Cut(mut raw) => {
-                raw.stderr.extend_from_slice(format!("\n{}\n", connection.farewell()).as_bytes());
-                Ok(Asked::Ended(raw))
-            }
-            End::Refused => Err(HostError::NotRun(
-                Failure::new(format!("run a script on `{}`", connection.name()))
-                    .source("the server does not let this account run commands"),
-            )),
+            end => ended(connection, end, is_new, has_begun.into_inner()),
         }
     }
 }
 
-/// What becomes known of a script before its answer is complete.
-#[derive(Default)]
-struct Course {
-    /// Whether it was begun. A shell that has answered before begins at once.
-    has_begun: AtomicBool,
-    /// Whether the shell was told that nothing more comes.
-    is_last: AtomicBool,
+/// Tells what came of a script whose shell has ended before all of the answer was here.
+fn ended(connection: &Connection, end: End, is_new: bool, has_begun: bool) -> Result<Asked, HostError> {
+    let run = || Failure::new(format!("run a script on `{}`", connection.name()));
+    match end {
+        // Whatever it said came in order, and the end of it came, too: the shell has not begun.
+        End::Ended(_) | End::Closed(_) if !is_new && !has_begun => Ok(Asked::Gone),
+        End::Silent(_) if !is_new && !has_begun => {
+            let why = "its shell has ended, and nobody knows whether it was run before";
+            Err(HostError::Unreachable(run().source(why)))
+        }
+        End::Answered(raw) | End::Ended(raw) | End::Silent(raw) => Ok(Asked::Ended(raw)),
+        End::Cut(_) if !has_begun => Err(connection.cut(&russh::Error::HUP)),
+        End::Closed(raw) if raw.stdout.is_empty() && raw.stderr.is_empty() => {
+            Err(connection.cut(&russh::Error::HUP))
+        }
+        // What came may hold the end mark: the reader of the frame decides. If not, the last word tells why.
+        End::Closed(mut raw) | End::Cut(mut raw) => {
+            raw.stderr.extend_from_slice(format!("\n{}\n", connection.farewell()).as_bytes());
+            Ok(Asked::Ended(raw))
+        }
+        End::Refused => {
+            Err(HostError::NotRun(run().source("the server does not let this account run commands")))
+        }
+    }
 }
 
-async fn tell(write: &ChannelWriteHalf<Msg>, text: Vec<u8>, course: &Course) -> Result<(), russh::Error> {
+async fn tell(write: &ChannelWriteHalf<Msg>, text: &[u8]) -> Result<(), russh::Error> {
     for chunk in text.chunks(CHUNK) {
         // Waits until the server's window has room.
         write.data_bytes(chunk.to_vec()).await?;
     }
-    tokio::time::sleep(BEGIN).await;
-    if !course.has_begun.load(Ordering::Relaxed) {
-        course.is_last.store(true, Ordering::Relaxed);
-        write.eof().await?;
-    }
     Ok(())
-}
-
-fn has_begun(raw: &Raw, marks: &Marks) -> bool {
-    frame::find(&raw.stdout, &marks.begin).is_some()
-}
-
-/// Returns whether a message, or that there are no more, says that a shell has ended.
-fn is_end(message: Option<&ChannelMsg>) -> bool {
-    use ChannelMsg::{Close, Eof, ExitSignal, ExitStatus};
-    matches!(message, None | Some(Eof | Close | ExitStatus { .. } | ExitSignal { .. }))
-}
-
-/// How the answer to a script came to its end.
-enum End {
-    /// All of it is here.
-    Answered(Raw),
-    /// The shell ended.
-    Ended(Raw),
-    /// The server closed the channel before anybody told how the shell ended.
-    Closed(Raw),
-    /// The connection ended.
-    Cut(Raw),
-    /// The shell was not started.
-    Refused,
-}
-
-async fn hear(
-    read: &mut ChannelReadHalf,
-    marks: &Marks,
-    output_max: usize,
-    course: &Course,
-) -> Result<End, HostError> {
-    let mut raw = Raw::default();
-    let mut looked = 0;
-    let mut is_at_eof = false;
-    let mut ended: Option<Instant> = None;
-    loop {
-        let message = match ended {
-            // All was said. The server is about to close, and until then it counts the channel.
-            Some(_) if is_at_eof => match timeout(GOODBYE, read.wait()).await {
-                Ok(message) => message,
-                Err(_) => return Ok(End::Ended(raw)),
-            },
-            Some(at) => match timeout_at((Instant::now() + LINGER).min(at + LINGER_MAX), read.wait()).await {
-                Ok(message) => message,
-                Err(_) => return Ok(End::Ended(raw)),
-            },
-            None => read.wait().await,
-        };
-        match message {
-            Some(ChannelMsg::Data { data }) => keep(&mut raw.stdout, &data, output_max)?,
-            Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => keep_tail(&mut raw.stderr, &data),
-            Some(ChannelMsg::ExitStatus { exit_status }) => {
-                raw.status = Some(i32::try_from(exit_status).unwrap_or(i32::MAX));
-            }
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) => raw.status = Some(128 + number(&signal_name)),
-            Some(ChannelMsg::Eof) => is_at_eof = true,
-            Some(ChannelMsg::Failure) => return Ok(End::Refused),
-            Some(ChannelMsg::Close) | None if raw.status.is_some() => return Ok(End::Ended(raw)),
-            Some(ChannelMsg::Close) => return Ok(End::Closed(raw)),
-            None => return Ok(End::Cut(raw)),
-            Some(_) => {}
-        }
-        if !course.has_begun.load(Ordering::Relaxed) {
-            course.has_begun.store(has_begun(&raw, marks), Ordering::Relaxed);
-        }
-        let is_answered = ends(&raw.stdout, &marks.end, &mut looked);
-        if is_answered && frame::find(&raw.stderr, &marks.end_of_errors).is_some() {
-            return Ok(End::Answered(raw));
-        }
-        ended = ended.or_else(|| (is_answered || raw.status.is_some()).then(Instant::now));
-    }
-}
-
-/// Returns whether the mark and the line behind it have come. `looked` is where it may begin: what stands before was looked at.
-fn ends(stdout: &[u8], mark: &[u8], looked: &mut usize) -> bool {
-    match frame::find(&stdout[*looked..], mark) {
-        Some(at) => {
-            *looked += at;
-            stdout[*looked + mark.len()..].contains(&b'\n')
-        }
-        None => {
-            *looked = stdout.len().saturating_sub(mark.len()).max(*looked);
-            false
-        }
-    }
-}
-
-fn keep(stdout: &mut Vec<u8>, data: &[u8], max: usize) -> Result<(), HostError> {
-    if stdout.len() + data.len() > max {
-        return Err(HostError::Bounds(Failure::new(format!("keep more than {max} bytes of output"))));
-    }
-    stdout.extend_from_slice(data);
-    Ok(())
-}
-
-fn keep_tail(stderr: &mut Vec<u8>, data: &[u8]) {
-    stderr.extend_from_slice(data);
-    if stderr.len() > 2 * STDERR_MAX {
-        stderr.drain(..stderr.len() - STDERR_MAX);
-    }
-}
-
-/// Returns the number that a signal has on every Linux.
-fn number(signal: &Sig) -> i32 {
-    match signal {
-        Sig::HUP => 1,
-        Sig::INT => 2,
-        Sig::QUIT => 3,
-        Sig::ILL => 4,
-        Sig::ABRT => 6,
-        Sig::FPE => 8,
-        Sig::KILL => 9,
-        Sig::USR1 => 10,
-        Sig::SEGV => 11,
-        Sig::PIPE => 13,
-        Sig::ALRM => 14,
-        Sig::TERM => 15,
-        // A shell counts a signal it has no name for as the first after 128 too.
-        Sig::Custom(_) => 127,
-    }
 }

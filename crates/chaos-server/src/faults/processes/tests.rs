@@ -6,7 +6,7 @@ fn made_up() -> Processes {
     let stat = |pid: u32, name: &str, state: char, parent: u32| {
         format!("{pid} ({name}) {state} {parent} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 {}", pid * 100)
     };
-    let mut text = "file\x0042\0ours\x0077\0ours\x001\0".to_owned();
+    let mut text = "file\x0042\0ours\x0077\0ours\x0075\0ours\x0070\0ours\x001\0".to_owned();
     let mut add = |stat: String, command: &str| {
         text.push_str(&format!("process\0{stat}\0/system.slice/x.service\0{command}\0"))
     };
@@ -16,7 +16,15 @@ fn made_up() -> Processes {
     add(stat(42, "wor) S 1 (ker", 'S', 1), "wor ker");
     add(stat(43, "worker", 'S', 42), "worker --number 1");
     add(stat(44, "worker", 'Z', 42), "");
-    add(stat(77, "sh", 'S', 1), "sh -s");
+    add(stat(70, "sshd", 'S', 1), "sshd: listener");
+    add(stat(75, "sshd-session", 'S', 70), "sshd: root@notty");
+    add(stat(77, "sh", 'S', 75), "sh -s");
+    // Waits for its next script.
+    add(stat(78, "sudo", 'S', 75), "sudo -n /bin/sh -s");
+    add(stat(79, "sh", 'S', 78), "sh -s");
+    // Somebody else's.
+    add(stat(85, "sshd-session", 'S', 70), "sshd: root@pts/0");
+    add(stat(86, "bash", 'S', 85), "-bash");
     Processes::parse(text.as_bytes(), Units::default())
 }
 
@@ -77,9 +85,15 @@ fn processes_chosen_in_two_ways_are_told_to_be_chosen_in_one() {
 #[test]
 fn the_first_process_the_kernel_and_we_ourselves_are_left_alone() {
     let processes = made_up();
-    for pid in [1, 2, 9, 77] {
+    let refusal = |pid| {
         let process = processes.list.iter().find(|process| process.handle.pid == pid).unwrap();
-        let guard = Guard::for_tests(&processes.units);
-        assert!(processes.guard(&guard, process, "kill").is_err(), "{pid}");
+        processes.guard(&Guard::for_tests(&processes.units), process, "kill").err().map(|error| error.chain())
+    };
+    for pid in [1, 2, 9] {
+        assert!(refusal(pid).is_some(), "{pid}");
     }
+    for pid in [70, 75, 77, 78, 79] {
+        assert!(refusal(pid).unwrap().contains("we are connected through it"), "{pid}");
+    }
+    assert_eq!(refusal(86), None);
 }
