@@ -69,7 +69,7 @@ pub enum FaultError {
     #[error("{0}")]
     WrongTarget(#[source] Failure),
     /// We were asked to stop before it was done.
-    #[error("stopped before it was done")]
+    #[error("finish before it was stopped")]
     Cancelled,
 }
 

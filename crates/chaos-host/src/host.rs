@@ -15,15 +15,15 @@ use crate::transport::{Bounds, Question, Transport};
 const AS_USER: &str = "exec /bin/sh -s";
 /// Runs scripts as root where `sudo` asks for nothing.
 const SUDO: &str = "exec env LC_ALL=C sudo -n /bin/sh -s";
-/// Runs scripts as root where `sudo` may ask for a password. The first line of the input is the password: `read` takes no
-/// byte more than that line.
+/// Runs scripts as root where `sudo` may ask for a password. The input begins with [`password_lines`]; `read` and `sudo` take no
+/// byte more than their line.
 ///
 /// The first `sudo` only tries the password, so that a wrong one is tried once: with more input, lines of the script would be
-/// the next tries, and accounts get locked for that. The second one gets a mark behind the password, and what stands before
-/// the mark is thrown away: where `sudo` does not ask after all, the password must not become a command.
+/// the next tries, and accounts get locked for that. The second one finds the password again and a mark behind it, and what stands
+/// before the mark is thrown away: where `sudo` does not ask after all, the password must not become a command. Nothing stands
+/// between it and the connection, so its end is seen.
 const SUDO_PASSWORD: &str = "exec env LC_ALL=C /bin/sh -c 'IFS= read -r p; \
-     printf \"%s\\n\" \"$p\" | sudo -S -k -p \"\" /bin/sh -c : || exit 1; \
-     { printf \"%s\\n%s\\n\" \"$p\" chaos-script; cat; } | sudo -S -k -p \"\" \
+     printf \"%s\\n\" \"$p\" | sudo -S -k -p \"\" /bin/sh -c : || exit 1; p=; exec sudo -S -k -p \"\" \
      /bin/sh -c \"while IFS= read -r l; do case \\$l in chaos-script) exec /bin/sh -s;; esac; done\"'";
 
 /// As whom scripts run.
@@ -127,9 +127,14 @@ impl Host {
         match &self.root {
             Become::Nobody => (AS_USER, Vec::new()),
             Become::Sudo(None) => (SUDO, Vec::new()),
-            Become::Sudo(Some(password)) => (SUDO_PASSWORD, format!("{}\n", password.expose()).into_bytes()),
+            Become::Sudo(Some(password)) => (SUDO_PASSWORD, password_lines(password.expose()).into_bytes()),
         }
     }
+}
+
+/// Returns what [`SUDO_PASSWORD`] reads before the first script.
+fn password_lines(password: &str) -> String {
+    format!("{password}\n{password}\nchaos-script\n")
 }
 
 impl Output {

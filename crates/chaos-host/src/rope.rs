@@ -30,6 +30,8 @@ const HOLDS_EXTEND: &str =
 const PULL: &str = include_str!("rope/pull.sh");
 const REMOVE: &str = concat!(include_str!("rope/lock.sh"), include_str!("rope/remove.sh"));
 
+/// The longest that an arming is waited for.
+pub const ARM_MAX: Duration = Duration::from_secs(30);
 /// The longest that an undo may take: its own limit there, and the wait for its lock.
 const PULL_MAX: Duration = Duration::from_secs(150);
 /// The longest that taking the rope away may take.
@@ -78,6 +80,8 @@ pub struct Rope {
     claims: Vec<String>,
     /// Lines that must not stand in the claims of others.
     against: Vec<String>,
+    /// How long the machine has been up when an arming comes too late, in seconds.
+    late: Option<u64>,
 }
 
 impl Rope {
@@ -86,7 +90,7 @@ impl Rope {
     /// `undo` prints what it did with `tell` (see [`Answer`]) and ends with 0 only when it has seen that the effect is gone. It
     /// may run at any time, any number of times, with or without an inject. It writes nothing before the effect is gone.
     pub fn new(handle: RopeHandle, undo: Script) -> Self {
-        Self { handle, undo, in_unit: false, claims: Vec::new(), against: Vec::new() }
+        Self { handle, undo, in_unit: false, claims: Vec::new(), against: Vec::new(), late: None }
     }
 
     /// Lets our own undo, too, run in a unit, where there is systemd: what it starts would otherwise be a part of our login, and end
@@ -111,6 +115,14 @@ impl Rope {
         self
     }
 
+    /// Lets an arming do nothing that comes to its work when the machine has been up for that many seconds. A script that was held up
+    /// on its way goes on when nobody waits for it any more; [`ARM_MAX`] after it was sent nobody does.
+    #[must_use]
+    pub fn late_at(mut self, uptime: Option<u64>) -> Self {
+        self.late = uptime;
+        self
+    }
+
     /// Puts undo and deadline in place and reads them back. `after` counts from now.
     ///
     /// # Errors
@@ -124,8 +136,9 @@ impl Rope {
             .set("undo_text", &text)
             .set("boot_text", text::boot_unit(&self.handle))
             .set("claims", self.claims.join("\n"))
-            .set("against", self.against.join("\n"));
-        host.must("put the deadline in place", &script, Limits::default()).await.map(drop)
+            .set("against", self.against.join("\n"))
+            .set("late", self.late.map(|uptime| uptime.to_string()).unwrap_or_default());
+        host.must("put the deadline in place", &script, Limits::time(ARM_MAX)).await.map(drop)
     }
 
     /// Acts, under the lock, and only while the deadline is in place and has not come. The output is that of `inject`.

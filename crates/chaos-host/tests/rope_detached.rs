@@ -201,6 +201,20 @@ async fn a_rope_that_was_cut_off_while_it_was_written_is_made_whole() {
 }
 
 #[tokio::test]
+async fn an_arming_that_nobody_waits_for_any_more_leaves_nothing() {
+    let bench = Bench::new();
+    let up = std::fs::read_to_string("/proc/uptime").unwrap();
+    let up: u64 = up.split('.').next().unwrap().parse().unwrap();
+    let error = bench.rope().late_at(Some(up)).arm(&bench.host, LONG).await.unwrap_err();
+    assert!(error.to_string().contains("came too late"), "{error}");
+    bench.assert_clean();
+    bench.rope().late_at(Some(up + 30)).arm(&bench.host, LONG).await.unwrap();
+    bench.rope().pull(&bench.host).await.unwrap();
+    bench.rope().remove(&bench.host).await.unwrap();
+    bench.assert_clean();
+}
+
+#[tokio::test]
 async fn what_an_undo_left_keeps_a_late_arming_out() {
     let bench = Bench::new();
     bench.rope().pull(&bench.host).await.unwrap();

@@ -189,7 +189,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         let rope = self.claiming(self.rope(step), &step.what);
         let margin = target.margin();
         let after = (cx.hold + margin).min(LEASE.max(margin));
-        rope.arm(target.host(), after).await?;
+        rope.clone().late_at(target.arming_is_late_at()).arm(target.host(), after).await?;
         crash_point("server.armed");
         let pulse = Arc::new(Mutex::new(Pulse { moved: Instant::now(), after, lost: None }));
         let end = Instant::now() + cx.hold + HEARTBEATS_MAX;

@@ -1,9 +1,10 @@
 //! A connected host: who it is, and what it can do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chaos_core::target::{DiscoverFilter, Inventory};
 use chaos_core::{Failure, FaultError, Target, TargetIdentity};
+use chaos_host::rope::ARM_MAX;
 use chaos_host::{Host, RopeHandle, RopeKind};
 
 use crate::config::Discovery;
@@ -21,6 +22,8 @@ pub struct Facts {
     pub machine_id: String,
     /// What differs after every reboot.
     pub boot_id: String,
+    /// How long it had been up when it was asked, in seconds, where it says so.
+    pub uptime: Option<u64>,
     /// Whether systemd manages it (`/run/systemd/system` exists).
     pub has_systemd: bool,
     /// Whether scripts run as root there.
@@ -58,6 +61,8 @@ pub struct ServerTarget {
     identity: TargetIdentity,
     host: Host,
     facts: Facts,
+    /// When the facts were there.
+    asked: Instant,
     discovery: Discovery,
     container: Option<Container>,
     margin: Duration,
@@ -81,8 +86,13 @@ pub struct Container {
 /// after this one, and for our own undo.
 pub const MARGIN: Duration = Duration::from_secs(60);
 
+/// How far two looks at the uptime of a host may differ from the time between them, in seconds.
+const CLOCKS_DIFFER: u64 = 3;
+
 /// Room that the service manager needs in `/run` to load units, in KiB: with less than 16 MiB it refuses.
 const RUN_FREE_MIN_KIB: u64 = 17 * 1024;
+/// What an undo in `/run` needs where nothing else is started: it is some ten KiB long, and is written once more where it was damaged.
+const ROPE_FREE_MIN_KIB: u64 = 1024;
 
 /// Room that undo, deadline and boot unit of an effect need that outlives a reboot, in KiB. The undo of ten thousand changed
 /// permissions has some MiB; without the room for it nothing could be armed, and then not even that could be written down.
@@ -97,7 +107,7 @@ impl ServerTarget {
         discovery: Discovery,
         container: Option<Container>,
     ) -> Self {
-        Self { identity, host, facts, discovery, container, margin: MARGIN }
+        Self { identity, host, facts, asked: Instant::now(), discovery, container, margin: MARGIN }
     }
 
     /// Sets how long after the hold the host undoes without us.
@@ -115,6 +125,13 @@ impl ServerTarget {
     /// Returns how to act there.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Returns how long it will have been up, in seconds, when nobody waits any more for an arming that is sent now. A little less, for
+    /// both clocks are read by the second and one after the other.
+    pub(crate) fn arming_is_late_at(&self) -> Option<u64> {
+        let left = (self.asked.elapsed() + ARM_MAX).as_secs().saturating_sub(CLOCKS_DIFFER);
+        self.facts.uptime.map(|uptime| uptime + left)
     }
 
     /// Returns what is known of it.
@@ -180,10 +197,15 @@ impl ServerTarget {
         self.require(&["sha256sum"])?;
         let label = &self.identity.label;
         let refuse = |why: String| Err(FaultError::Preflight(Failure::new(why)));
-        if self.facts.has_systemd && self.facts.run_free_kib < RUN_FREE_MIN_KIB {
+        let free = self.facts.run_free_kib;
+        if self.facts.has_systemd && free < RUN_FREE_MIN_KIB {
             return refuse(format!(
-                "put a deadline on `{label}`: /run has {} KiB free, and systemd needs {RUN_FREE_MIN_KIB}",
-                self.facts.run_free_kib
+                "put a deadline on `{label}`: /run has {free} KiB free, and systemd needs {RUN_FREE_MIN_KIB}"
+            ));
+        }
+        if !lasting && free < ROPE_FREE_MIN_KIB {
+            return refuse(format!(
+                "put a deadline on `{label}`: /run has {free} KiB free, and {ROPE_FREE_MIN_KIB} are needed"
             ));
         }
         let survives = format!("put a deadline on `{label}` that survives a reboot");

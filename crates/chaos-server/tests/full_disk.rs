@@ -62,6 +62,18 @@ async fn fill(host: &TestHost, case: &Case) {
     wait_until("it is full", SOON, || host.is_true(&fill_up)).await;
 }
 
+/// Takes a host and bounds the file system.
+async fn bounded<F: HostFault>(case: &Case, setup: Setup) -> Option<Stage<OnHost<F>>>
+where
+    OnHost<F>: Fault<Target = ServerTarget, Step = HostStep<F::Step>>,
+{
+    let host = TestHost::get("any").await?;
+    host.sh(case.bound).await;
+    // What an earlier login leaves behind in `/run` makes room when it goes.
+    wait_until("nobody is logged in", SOON, || host.is_true("! ls /run/systemd/sessions | grep -q .")).await;
+    Some(Stage::on(host, setup).await)
+}
+
 /// Takes a host, acts, and fills the file system.
 async fn filled<F: HostFault>(
     case: &Case,
@@ -70,11 +82,7 @@ async fn filled<F: HostFault>(
 where
     OnHost<F>: Fault<Target = ServerTarget, Step = HostStep<F::Step>>,
 {
-    let host = TestHost::get("any").await?;
-    host.sh(case.bound).await;
-    // What an earlier login leaves behind in `/run` makes room when it goes.
-    wait_until("nobody is logged in", SOON, || host.is_true("! ls /run/systemd/sessions | grep -q .")).await;
-    let stage: Stage<OnHost<F>> = Stage::on(host, setup).await;
+    let stage = bounded::<F>(case, setup).await?;
     let step = stage.step(case.params.clone()).await;
     assert!(step.rope.dir.starts_with(case.full), "{}", step.rope.dir);
     let (session, _) = stage.act(&step).await;
@@ -138,4 +146,23 @@ async fn a_deadline_in_a_full_var_lib_gives_modes_back_and_ends_once_there_is_ro
 #[tokio::test]
 async fn a_deadline_in_a_full_run_opens_the_port_and_ends_once_there_is_room() {
     the_deadline::<PortBlock>(port()).await;
+}
+
+#[tokio::test]
+async fn an_undo_for_which_there_is_no_room_or_too_little_is_not_armed_and_nothing_of_it_stays() {
+    let case = port();
+    let Some(stage) = bounded::<PortBlock>(&case, Setup::default()).await else { return };
+    for left in [0, 4096] {
+        let step = stage.step(case.params.clone()).await;
+        fill(&stage.host, &case).await;
+        stage.host.sh(&format!("truncate -s -{left} {}/filler", case.full)).await;
+        let Err(error) = stage.try_arm(&step).await else { panic!("armed with {left} bytes") };
+        assert!(error.chain().contains("the undo cannot be written to"), "{}", error.chain());
+        assert!(!stage.host.is_true(&format!("[ -e {} ]", step.rope.dir)).await, "with {left} bytes");
+        let reverted = stage.try_revert(&step, false).await.unwrap();
+        assert_eq!(reverted.conflicts_total, 0, "{reverted:?}");
+        stage.host.sh(&format!("rm {}/filler", case.full)).await;
+        stage.end(&step).await;
+    }
+    stage.host.sh(case.unbound).await;
 }

@@ -61,14 +61,14 @@ fn every_command_works_in_every_login_shell() {
         let run = |command, input: &str, asks| through(&shell, command, input, &path, asks);
         assert_eq!(run(AS_USER, &text, "no").unwrap(), expected, "{shell:?}");
         assert_eq!(run(SUDO, &text, "no").unwrap(), expected, "{shell:?}");
-        let asked = format!("secret\n{text}");
+        let asked = password_lines("secret") + &text;
         assert_eq!(run(SUDO_PASSWORD, &asked, "yes").unwrap(), expected, "{shell:?}");
         // Where it does not ask, the password is no command.
         let marker = folder.path().join("was-run");
-        let not_asked = format!("touch {}\n{text}", marker.display());
+        let not_asked = password_lines(&format!("touch {}", marker.display())) + &text;
         assert_eq!(run(SUDO_PASSWORD, &not_asked, "no").unwrap(), expected, "{shell:?}");
         assert!(!marker.exists(), "{shell:?}");
-        let wrong = format!("wrong\n{text}");
+        let wrong = password_lines("wrong") + &text;
         assert!(matches!(run(SUDO_PASSWORD, &wrong, "yes"), Err(HostError::NotRun(_))), "{shell:?}");
     }
 }

@@ -1,19 +1,27 @@
 # Puts the undo and its deadline in place and reads them back. Nothing of the fault happens here.
-# In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text claims against
+# In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text claims against; late, which may be empty
 umask 077
 mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
+# no_room: ends the script, and nothing of it stays: without a whole undo nobody could take it away where nothing can be written.
+no_room() {
+    rm -f "$rope_dir/undo.sh" "$rope_dir/claims" "$rope_dir/against"; rmdir "$rope_dir"
+    fail 69 "the undo cannot be written to $rope_dir"
+}
 # Should this take so long that somebody undoes meanwhile, they wait for its end and find all of it.
-command exec 9<"$rope_dir" && lock 5 || fail 75 "the undo of this step is at work on the host"
+command exec 9<"$rope_dir" && lock 5 || fail 75 "somebody is at work on this step on the host"
+# Looked at behind the directory: who gives up before looks for that one, and later nobody waits.
+read -r up _ </proc/uptime
+if [ -n "$late" ] && [ "${up%%.*}" -ge "$late" ]; then rmdir "$rope_dir"; fail 75 "the arming came too late"; fi
+[ ! -e "$rope_dir/undo.sh" ] || fail 75 "the undo of this step was asked for before it was armed"
 set -C
-printf '%s' "$undo_text" >"$rope_dir/undo.sh" || fail 69 "the undo cannot be written to $rope_dir"
+printf '%s' "$undo_text" >"$rope_dir/undo.sh" || no_room
 set +C
-case $(sha256sum <"$rope_dir/undo.sh") in "$undo_sum "*) ;; *) fail 69 "the undo in $rope_dir is not what was written" ;; esac
+case $(sha256sum <"$rope_dir/undo.sh") in "$undo_sum "*) ;; *) no_room ;; esac
 rope_sync "$rope_dir/undo.sh" "$rope_dir"
 
 # Written before the others are read: of two that come at once, at least one sees the other.
 if [ -n "$claims" ]; then
-    printf '%s\n' "$claims" >"$rope_dir/claims" && printf '%s\n' "$against" >"$rope_dir/against" ||
-        fail 69 "the undo cannot be written to $rope_dir"
+    printf '%s\n' "$claims" >"$rope_dir/claims" && printf '%s\n' "$against" >"$rope_dir/against" || no_room
     for other in /run/chaos_*/claims /var/lib/chaos_*/claims; do
         [ -s "$other" ] && [ "$other" != "$rope_dir/claims" ] && [ ! -e "${other%/claims}/done" ] || continue
         both=$(grep -Fxf "$rope_dir/against" "$other" | head -n 1)

@@ -2,7 +2,7 @@
 rope_holds() {
     [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
     command exec 9<"$rope_dir" || fail 65 "the deadline on the host was removed"
-    lock 5 || fail 75 "the undo of this step is at work on the host"
+    lock 5 || fail 75 "somebody is at work on this step on the host: an inject before, or its undo"
     [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
     [ ! -e "$rope_dir/done" ] || fail 65 "the deadline on the host has come"
     case $rope_kind in

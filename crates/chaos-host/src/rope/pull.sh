@@ -24,7 +24,10 @@ fi
 # Where nothing can be written the undo runs without a rope, and what it did is told and not written down. Without its directory
 # nobody else acts on this step: who injects needs it, and it is made at the arming, which fails for the same reason.
 without_room() {
-    rm -f "$rope_dir/again" "$rope_dir/undo.new" 2>/dev/null; rmdir "$rope_dir" 2>/dev/null
+    rm -f "$rope_dir/again" "$rope_dir/undo.new" 2>/dev/null
+    # Cut to nothing by a loss of power: its arming never went on.
+    [ -s "$rope_dir/undo.sh" ] || rm -f "$rope_dir/undo.sh" 2>/dev/null
+    rmdir "$rope_dir" 2>/dev/null
     [ ! -d "$rope_dir" ] || fail 69 "the undo cannot be written to $rope_dir"
     printf '%s' "$undo_text" | sh -s unwritten || fail 75 "the undo on the host did not succeed"
     exit 0

@@ -152,24 +152,23 @@ impl Ssh {
     }
 
     async fn channel(&self) -> Result<(Channel<Msg>, Arc<Connection>), HostError> {
-        let first = self.living().await?;
-        match first.channel().await {
-            Ok(channel) => return Ok((channel, first)),
+        let mut connection = self.living().await?;
+        match connection.channel().await {
+            Ok(channel) => return Ok((channel, connection)),
             Err(NoChannel::Full(_)) => {}
-            Err(NoChannel::Broken(_)) if first.is_closed() => {
-                return Self::only_channel(self.living().await?).await;
-            }
+            Err(NoChannel::Broken(_)) if connection.is_closed() => connection = self.living().await?,
             Err(NoChannel::Broken(error)) => return Err(error),
         }
-        // The server may only be about to clean up behind the last script.
-        tokio::time::sleep(CLEAN_UP).await;
-        if let Ok(channel) = first.channel().await {
-            return Ok((channel, first));
+        // Each of those who find it full may take the last channel of the next one.
+        for _ in 0..CHANNELS_MAX {
+            // The server may only be about to clean up behind the last script.
+            tokio::time::sleep(CLEAN_UP).await;
+            match connection.channel().await {
+                Ok(channel) => return Ok((channel, connection)),
+                Err(NoChannel::Full(_)) => connection = self.in_place_of(&connection).await?,
+                Err(NoChannel::Broken(error)) => return Err(error),
+            }
         }
-        Self::only_channel(self.in_place_of(&first).await?).await
-    }
-
-    async fn only_channel(connection: Arc<Connection>) -> Result<(Channel<Msg>, Arc<Connection>), HostError> {
         let channel = connection.channel().await.map_err(NoChannel::into_error)?;
         Ok((channel, connection))
     }

@@ -124,6 +124,19 @@ async fn sudo_with_a_password_works_and_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn a_shell_of_root_that_is_killed_under_a_script_is_told_at_once() {
+    let Some(test) = TestHost::systemd() else { return };
+    for (user, root) in [("chaos", sudo(None)), ("chaospw", sudo(Some(&test.password())))] {
+        let host = Host::new(Arc::new(connect(test.login(user)).await), root);
+        say(&host, &Script::new(":")).await;
+        let error =
+            host.run(&Script::new("kill -9 $$"), Limits::time(Duration::from_secs(10))).await.unwrap_err();
+        assert_says(&told(&error), &["unreachable: failed to see a script to its end"]);
+        assert_eq!(say(&host, &Script::new("id -u")).await, "0\n");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_sudo_password_is_tried_once() {
     let Some(host) = TestHost::systemd() else { return };
     let root = crate::host(host.login("root")).await;

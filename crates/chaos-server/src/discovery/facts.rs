@@ -112,6 +112,7 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
         "hostname" => facts.hostname = text,
         "machine_id" => facts.machine_id = text,
         "boot_id" => facts.boot_id = text,
+        "uptime" => facts.uptime = text.parse().ok(),
         "has_systemd" => facts.has_systemd = text == "1",
         "uid" => facts.is_root = text == "0",
         "user" => facts.user = text,

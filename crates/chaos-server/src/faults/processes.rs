@@ -15,6 +15,8 @@ use crate::never;
 use crate::target::ServerTarget;
 
 const LIST: &str = include_str!("processes/list.sh");
+/// What stands in the command line of whatever watches a deadline, or runs an undo.
+const ROPES: &[&str] = &["/run/chaos_", "/var/lib/chaos_"];
 /// How the names of processes of SSH servers begin.
 const SSH_SERVERS: &[&str] = &["sshd", "dropbear"];
 /// The most processes that a pattern may be allowed to match.
@@ -225,6 +227,9 @@ impl Processes {
         }
         if self.ours.contains(pid) {
             return refuse("we are connected through it".to_owned());
+        }
+        if ROPES.iter().any(|place| process.command.contains(place)) {
+            return refuse("it is the deadline of a fault".to_owned());
         }
         if let Some(why) = never::reason(name) {
             return refuse(format!("it is never touched: {why}"));

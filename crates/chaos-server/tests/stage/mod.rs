@@ -102,8 +102,12 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
 
     /// Arms only.
     pub async fn arm(&self, step: &F::Step) -> F::Session {
-        let armed = self.fault.arm(&self.cx(false), &self.target, step).await;
-        armed.unwrap_or_else(|error| panic!("{}", error.chain()))
+        self.try_arm(step).await.unwrap_or_else(|error| panic!("{}", error.chain()))
+    }
+
+    /// Arms only, and returns how that ended.
+    pub async fn try_arm(&self, step: &F::Step) -> Result<F::Session, FaultError> {
+        self.fault.arm(&self.cx(false), &self.target, step).await
     }
 
     /// Ends the hold and returns what was measured.

@@ -22,6 +22,7 @@ fn made_up() -> Processes {
     // Waits for its next script.
     add(stat(78, "sudo", 'S', 75), "sudo -n /bin/sh -s");
     add(stat(79, "sh", 'S', 78), "sh -s");
+    add(stat(80, "sh", 'S', 1), "sh /var/lib/chaos_20261121_1/watch.sh /var/lib/chaos_20261121_1");
     // Somebody else's.
     add(stat(85, "sshd-session", 'S', 70), "sshd: root@pts/0");
     add(stat(86, "bash", 'S', 85), "-bash");
@@ -95,5 +96,6 @@ fn the_first_process_the_kernel_and_we_ourselves_are_left_alone() {
     for pid in [70, 75, 77, 78, 79] {
         assert!(refusal(pid).unwrap().contains("we are connected through it"), "{pid}");
     }
+    assert!(refusal(80).unwrap().contains("it is the deadline of a fault"));
     assert_eq!(refusal(86), None);
 }
