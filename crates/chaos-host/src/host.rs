@@ -93,9 +93,14 @@ impl Host {
         let question = Question { command, greeting, text, marks: marks.clone() };
         let bounds = Bounds { time: limits.time, output: limits.output };
         let raw = self.transport.ask(question, bounds).await?;
-        let framed = frame::unwrap(&raw, &marks).map_err(|error| match self.root {
-            Become::Nobody => error,
-            Become::Sudo(_) => sudo::explain(error, &raw),
+        let framed = frame::unwrap(&raw, &marks).or_else(|error| match &self.root {
+            Become::Nobody => Err(error),
+            Become::Sudo(None) => Err(sudo::explain(error, &raw)),
+            Become::Sudo(Some(password)) => {
+                // What stands in place of a shell may repeat what it was told.
+                let raw = sudo::without(&raw, password);
+                frame::unwrap(&raw, &marks).map_err(|error| sudo::explain(error, &raw))
+            }
         })?;
         Ok(Output { status: framed.status, stdout: framed.stdout, stderr: framed.stderr })
     }

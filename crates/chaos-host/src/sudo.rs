@@ -1,6 +1,6 @@
 //! What `sudo` says when it lets nobody in, in words of ours.
 
-use chaos_core::Failure;
+use chaos_core::{Failure, Secret};
 
 use crate::error::HostError;
 use crate::transport::Raw;
@@ -30,6 +30,15 @@ const SAYINGS: &[(&[&str], &str, &str)] = &[
         "log in as `root`, or say `become: none`",
     ),
 ];
+
+/// Returns what was said, with a mask in the place of the password.
+pub(crate) fn without(raw: &Raw, password: &Secret) -> Raw {
+    let masked = |bytes: &[u8]| match password.expose() {
+        "" => bytes.to_vec(),
+        password => String::from_utf8_lossy(bytes).replace(password, "***").into_bytes(),
+    };
+    Raw { stdout: masked(&raw.stdout), stderr: masked(&raw.stderr), status: raw.status }
+}
 
 /// Returns why a script did not run, where it was `sudo` that did not run it.
 pub(crate) fn explain(error: HostError, raw: &Raw) -> HostError {
@@ -61,6 +70,18 @@ mod tests {
             }
             other => format!("other: {other}"),
         }
+    }
+
+    #[test]
+    fn a_password_that_is_repeated_is_masked() {
+        let raw = Raw {
+            stdout: b"you said hunter2\n".to_vec(),
+            stderr: b"hunter2: not found".to_vec(),
+            status: None,
+        };
+        let masked = without(&raw, &Secret::new("hunter2"));
+        assert_eq!((&*masked.stdout, &*masked.stderr), (&b"you said ***\n"[..], &b"***: not found"[..]));
+        assert_eq!(without(&raw, &Secret::new("")).stdout, raw.stdout);
     }
 
     #[test]

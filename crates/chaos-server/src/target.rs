@@ -33,7 +33,7 @@ pub struct Facts {
     /// The tools of [`crate::discovery::TOOLS`] that are there.
     pub tools: Vec<String>,
     /// Free space of `/run`, where effects that a reboot takes have their undo, in KiB.
-    pub run_free_kib: u64,
+    pub run_free_kib: Option<u64>,
     /// Free space of `/var/lib` and `/etc/systemd/system`, where effects that outlive a reboot have their undo, in KiB: that of the
     /// fuller one.
     pub lasting_free_kib: Option<u64>,
@@ -61,8 +61,8 @@ pub struct ServerTarget {
     identity: TargetIdentity,
     host: Host,
     facts: Facts,
-    /// When the facts were there.
-    asked: Instant,
+    /// When the facts were there; not for this machine itself, whose clock stands while it sleeps.
+    asked: Option<Instant>,
     discovery: Discovery,
     container: Option<Container>,
     margin: Duration,
@@ -104,10 +104,11 @@ impl ServerTarget {
         identity: TargetIdentity,
         host: Host,
         facts: Facts,
+        asked: Option<Instant>,
         discovery: Discovery,
         container: Option<Container>,
     ) -> Self {
-        Self { identity, host, facts, asked: Instant::now(), discovery, container, margin: MARGIN }
+        Self { identity, host, facts, asked, discovery, container, margin: MARGIN }
     }
 
     /// Sets how long after the hold the host undoes without us.
@@ -130,7 +131,7 @@ impl ServerTarget {
     /// Returns how long it will have been up, in seconds, when nobody waits any more for an arming that is sent now. A little less, for
     /// both clocks are read by the second and one after the other.
     pub(crate) fn arming_is_late_at(&self) -> Option<u64> {
-        let left = (self.asked.elapsed() + ARM_MAX).as_secs().saturating_sub(CLOCKS_DIFFER);
+        let left = (self.asked?.elapsed() + ARM_MAX).as_secs().saturating_sub(CLOCKS_DIFFER);
         self.facts.uptime.map(|uptime| uptime + left)
     }
 
@@ -197,15 +198,14 @@ impl ServerTarget {
         self.require(&["sha256sum"])?;
         let label = &self.identity.label;
         let refuse = |why: String| Err(FaultError::Preflight(Failure::new(why)));
-        let free = self.facts.run_free_kib;
-        if self.facts.has_systemd && free < RUN_FREE_MIN_KIB {
+        let needed = match (self.facts.has_systemd, lasting) {
+            (true, _) => RUN_FREE_MIN_KIB,
+            (false, false) => ROPE_FREE_MIN_KIB,
+            (false, true) => 0,
+        };
+        if let Some(free) = self.facts.run_free_kib.filter(|free| *free < needed) {
             return refuse(format!(
-                "put a deadline on `{label}`: /run has {free} KiB free, and systemd needs {RUN_FREE_MIN_KIB}"
-            ));
-        }
-        if !lasting && free < ROPE_FREE_MIN_KIB {
-            return refuse(format!(
-                "put a deadline on `{label}`: /run has {free} KiB free, and {ROPE_FREE_MIN_KIB} are needed"
+                "put a deadline on `{label}`: /run has {free} KiB free, and {needed} are needed"
             ));
         }
         let survives = format!("put a deadline on `{label}` that survives a reboot");

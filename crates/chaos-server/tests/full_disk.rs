@@ -157,7 +157,8 @@ async fn an_undo_for_which_there_is_no_room_or_too_little_is_not_armed_and_nothi
         fill(&stage.host, &case).await;
         stage.host.sh(&format!("truncate -s -{left} {}/filler", case.full)).await;
         let Err(error) = stage.try_arm(&step).await else { panic!("armed with {left} bytes") };
-        assert!(error.chain().contains("the undo cannot be written to"), "{}", error.chain());
+        let said = error.chain();
+        assert!(said.contains("the undo cannot be written to"), "{said}");
         assert!(!stage.host.is_true(&format!("[ -e {} ]", step.rope.dir)).await, "with {left} bytes");
         let reverted = stage.try_revert(&step, false).await.unwrap();
         assert_eq!(reverted.conflicts_total, 0, "{reverted:?}");

@@ -2,17 +2,20 @@
 # In: rope_id rope_dir rope_kind rope_lasting rope_seconds undo_text undo_sum boot_text claims against; late, which may be empty
 umask 077
 mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
-# no_room: ends the script, and nothing of it stays: without a whole undo nobody could take it away where nothing can be written.
-no_room() {
-    rm -f "$rope_dir/undo.sh" "$rope_dir/claims" "$rope_dir/against"; rmdir "$rope_dir"
-    fail 69 "the undo cannot be written to $rope_dir"
+# give_back CODE WHY: ends the script, and nothing of it stays. Not where somebody undoes already: that is theirs then.
+give_back() {
+    [ ! -e "$rope_dir/again" ] && [ ! -e "$rope_dir/undo.new" ] || fail 75 "the undo of this step was asked for before it was armed"
+    # The lock, too, is in there where there is no `flock`.
+    rm -f "$rope_dir/undo.sh" "$rope_dir/claims" "$rope_dir/against" "$rope_dir/lock"; rmdir "$rope_dir"
+    fail "$@"
 }
+no_room() { give_back 69 "the undo cannot be written to $rope_dir"; }
 # Should this take so long that somebody undoes meanwhile, they wait for its end and find all of it.
 command exec 9<"$rope_dir" && lock 5 || fail 75 "somebody is at work on this step on the host"
+[ ! -e "$rope_dir/undo.sh" ] || fail 75 "the undo of this step was asked for before it was armed"
 # Looked at behind the directory: who gives up before looks for that one, and later nobody waits.
 read -r up _ </proc/uptime
-if [ -n "$late" ] && [ "${up%%.*}" -ge "$late" ]; then rmdir "$rope_dir"; fail 75 "the arming came too late"; fi
-[ ! -e "$rope_dir/undo.sh" ] || fail 75 "the undo of this step was asked for before it was armed"
+if [ -n "$late" ] && [ "${up%%.*}" -ge "$late" ]; then give_back 75 "the arming came too late"; fi
 set -C
 printf '%s' "$undo_text" >"$rope_dir/undo.sh" || no_room
 set +C

@@ -10,7 +10,7 @@ whole() {
 undo_as() {
     if [ "$rope_kind$in_unit" = systemd1 ]; then
         # What it starts must not be a part of our login. The unit goes on without us.
-        systemd-run -q --collect --wait --unit="$rope_id-undo" -p Type=oneshot -p TimeoutStartSec=120 -p StandardOutput=null \
+        systemd-run -q --collect --wait --unit="$rope_id-undo" -p Type=oneshot -p TimeoutStartSec=120 -p StandardOutput=null -p StandardError=journal \
             /bin/sh "$rope_dir/undo.sh" "$1"
     elif [ "$rope_kind" = systemd ] && have timeout; then timeout 120 sh "$rope_dir/undo.sh" "$1"
     else sh "$rope_dir/undo.sh" "$1"

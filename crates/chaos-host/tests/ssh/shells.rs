@@ -134,7 +134,8 @@ async fn a_child_left_behind_that_writes_on_and_on_stops_nobody() {
     for _ in 0..20 {
         assert!(say(&host, &Script::new("printf y")).await.contains('y'));
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // A script that nobody answered any more would take its whole time.
+    assert!(start.elapsed() < Limits::default().time, "{:?}", start.elapsed());
     assert!(host.answers().await);
     fs::write(&marker, "").unwrap();
 }

@@ -66,6 +66,9 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), String> {
 pub(crate) fn check_resolved(host: &HostConfig) -> Result<(), String> {
     host.host.parse::<HostAddress>().map(drop)?;
     host.container.as_deref().map_or(Ok(()), check_container)?;
+    if host.become_password.as_ref().is_some_and(|password| password.expose().contains('\n')) {
+        return Err("`become_password` holds a line break, and `sudo` reads one line".to_owned());
+    }
     check_host(host)
 }
 

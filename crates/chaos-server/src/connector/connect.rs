@@ -1,6 +1,7 @@
 //! Connects to one host and asks it who it is.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{Failure, FaultError, TargetIdentity};
@@ -35,6 +36,7 @@ pub(super) async fn connect(config: ServerConfig) -> Result<ServerTarget, FaultE
     let way = open(&host).await?;
     let acting = Host::new(Arc::clone(&way.transport), become_root(&host));
     let facts = discovery::facts(&acting).await.map_err(|error| on(error, &way.label))?;
+    let asked = (host.connection.unwrap_or_default() != Connection::Local).then(Instant::now);
     let container = match &host.container {
         Some(name) => {
             let engine = host.container_engine.unwrap_or_default();
@@ -44,7 +46,7 @@ pub(super) async fn connect(config: ServerConfig) -> Result<ServerTarget, FaultE
         None => None,
     };
     let identity = identity(&host, &way, &facts, container.as_ref());
-    Ok(ServerTarget::new(identity, acting, facts, config.discovery, container).with_margin(margin))
+    Ok(ServerTarget::new(identity, acting, facts, asked, config.discovery, container).with_margin(margin))
 }
 
 fn the_one(config: &ServerConfig) -> Result<HostConfig, FaultError> {

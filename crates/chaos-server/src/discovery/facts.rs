@@ -117,7 +117,7 @@ fn apply(facts: &mut Facts, key: &str, value: &str) {
         "uid" => facts.is_root = text == "0",
         "user" => facts.user = text,
         "tool" => facts.tools.push(text),
-        "run_free_kib" => facts.run_free_kib = text.parse().unwrap_or(0),
+        "run_free_kib" => facts.run_free_kib = text.parse().ok(),
         "lasting_free_kib" => {
             let free = text.parse().unwrap_or(0);
             facts.lasting_free_kib = Some(facts.lasting_free_kib.map_or(free, |least| least.min(free)));

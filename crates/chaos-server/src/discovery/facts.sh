@@ -5,7 +5,6 @@ line /proc/sys/kernel/ostype || text=$(uname -s)
 [ "$text" = Linux ] || fail 65 "it is no Linux, but \`$text\`"
 line /proc/sys/kernel/random/boot_id || fail 69 '/proc is not mounted there, or cannot be read'
 field boot_id "$text"
-line /proc/uptime; field uptime "${text%%.*}"
 os=$(. /etc/os-release 2>/dev/null && printf '%s' "$PRETTY_NAME")
 field os "${os:-Linux}"
 line /proc/sys/kernel/osrelease; field kernel "$text"
@@ -53,4 +52,6 @@ while [ "${pid:-0}" -gt 1 ]; do
     pid=${2:-0}
     case $pid in *[!0-9]*) break ;; esac
 done
+# The last of all: an arming counts from when the answer came.
+line /proc/uptime; field uptime "${text%%.*}"
 exit 0

@@ -17,6 +17,10 @@ use crate::target::ServerTarget;
 const LIST: &str = include_str!("processes/list.sh");
 /// What stands in the command line of whatever watches a deadline, or runs an undo.
 const ROPES: &[&str] = &["/run/chaos_", "/var/lib/chaos_"];
+/// How the command line of a shell ends, or of what started one, that waits for our next script.
+const WAITING: &str = "/bin/sh -s";
+/// What stands in the command line of a `sudo` that was given a password for such a shell.
+const WAITING_MARK: &str = "chaos-script";
 /// How the names of processes of SSH servers begin.
 const SSH_SERVERS: &[&str] = &["sshd", "dropbear"];
 /// The most processes that a pattern may be allowed to match.
@@ -164,7 +168,12 @@ impl Processes {
                 _ => {}
             }
         }
-        read.ours = below(&read.list, connection(&read.list, &above));
+        let below = below(&read.list, connection(&read.list, &above));
+        let waits = |process: &&Process| {
+            let is_shell = process.command.ends_with(WAITING) || process.command.contains(WAITING_MARK);
+            is_shell && below.contains(&process.handle.pid)
+        };
+        read.ours = read.list.iter().filter(waits).map(|process| process.handle.pid).collect();
         read.ours.extend(above);
         read
     }
@@ -228,7 +237,11 @@ impl Processes {
         if self.ours.contains(pid) {
             return refuse("we are connected through it".to_owned());
         }
-        if ROPES.iter().any(|place| process.command.contains(place)) {
+        let is_rope = |word: &str| {
+            ROPES.iter().any(|place| word.starts_with(place))
+                && (word.ends_with("/watch.sh") || word.ends_with("/undo.sh"))
+        };
+        if process.command.split(' ').any(is_rope) {
             return refuse("it is the deadline of a fault".to_owned());
         }
         if let Some(why) = never::reason(name) {

@@ -157,7 +157,7 @@ impl TestHost {
     async fn recover(&self) {
         wait_until("the host is there", BOOTED_WITHIN, async || self.host.boot_id().is_some()).await;
         let before = self.boot_id().await;
-        let _ = self.try_sh("reboot -f").await;
+        self.is_true("reboot -f").await;
         self.wait_for_boot_after(&before).await;
     }
 

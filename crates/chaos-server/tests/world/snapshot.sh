@@ -63,12 +63,10 @@ of_others() {
         END {
             for (pid in args) {
                 if (args[pid] != "/bin/sh -s" || has_child[pid] || line[pid] ~ /^T/) continue
-                for (up = parent[pid]; args[up] ~ /^(sudo|\/bin\/sh -c IFS=)/; up = parent[up]);
+                for (up = parent[pid]; args[up] ~ /^sudo -/; up = parent[up]);
                 if (args[up] !~ /^sshd: /) continue
                 for (up = pid; args[up] !~ /^sshd: /; up = parent[up]) ours[up] = 1
             }
-            for (pid in args) if (args[pid] ~ /^\/bin\/sh -c IFS=/ && ours[parent[pid]]) ours[pid] = 1
-            for (pid in args) if (args[pid] == "cat" && ours[parent[pid]]) ours[pid] = 1
             for (i = 1; i <= count; i++) if (!ours[pids[i]]) print line[pids[i]]
         }'
 }

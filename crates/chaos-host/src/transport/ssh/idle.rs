@@ -1,7 +1,7 @@
 //! A shell that waits for the next script.
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::shell::Shell;
 
@@ -12,7 +12,7 @@ use super::shell::Shell;
 pub(crate) struct Idle {
     command: &'static str,
     recall: oneshot::Sender<()>,
-    listening: JoinHandle<Option<Shell>>,
+    listening: AbortOnDropHandle<Option<Shell>>,
 }
 
 impl Idle {
@@ -28,7 +28,7 @@ impl Idle {
                 _ = recalled => Some(shell),
             }
         });
-        Self { command, recall, listening }
+        Self { command, recall, listening: AbortOnDropHandle::new(listening) }
     }
 
     /// Returns whether it was started by this command.

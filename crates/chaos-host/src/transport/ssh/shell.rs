@@ -99,9 +99,15 @@ impl Shell {
         if !is_fresh {
             tracing::debug!(host = self.connection.name(), "It is asked whether it answers.");
         }
+        let Self { read, connection, .. } = self;
+        let lives = tokio::select! {
+            biased;
+            // It is listened to meanwhile, or its noise could keep the answer from us.
+            _ = read.wait() => false,
+            lives = async { is_fresh && !connection.is_closed() || connection.answers().await } => lives,
+        };
         // Had the shell ended, the server would have said so before it answered.
-        (is_fresh && !self.connection.is_closed() || self.connection.answers().await)
-            && self.speaks().now_or_never().is_none()
+        lives && self.speaks().now_or_never().is_none()
     }
 
     /// Has it run a script.
@@ -147,7 +153,7 @@ fn ended(connection: &Connection, end: End, is_new: bool, has_begun: bool) -> Re
     match end {
         // Whatever it said came in order, and the end of it came, too: the shell has not begun.
         End::Ended(_) | End::Closed(_) if !is_new && !has_begun => Ok(Asked::Gone),
-        End::Silent(_) if !is_new && !has_begun => {
+        End::Silent(_) if !has_begun => {
             let why = "its shell has ended, and nobody knows whether it was run before";
             Err(HostError::Unreachable(run().source(why)))
         }
