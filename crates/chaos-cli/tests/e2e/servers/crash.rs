@@ -22,6 +22,8 @@ const MARGIN_LONG: &str = "60s";
 /// Crash points a fault and a way that are tried when nobody says otherwise, and as many random moments. The whole matrix is
 /// `cargo xtask test --crash-rounds 20`.
 const ROUNDS_DEFAULT: usize = 1;
+/// From so many rounds on, all crash points are tried.
+const ROUNDS_ALL: usize = 20;
 /// From here on there is something on the host, and until there nobody else undoes it.
 const ARMED: &str = "journal.armed.before";
 const REVERT: &str = "engine.undo.attempt";
@@ -203,9 +205,9 @@ fn rounds() -> usize {
     std::env::var("CHAOS_CRASH_ROUNDS").map_or(ROUNDS_DEFAULT, |rounds| rounds.parse().unwrap())
 }
 
-/// Chooses as many points as rounds, spread over all; another test process begins at another one.
+/// Chooses about as many points as rounds, spread over all, or all; another test process begins at another one.
 fn chosen(points: &[String]) -> Vec<String> {
-    let step = points.len().div_ceil(rounds()).max(1);
+    let step = if rounds() < ROUNDS_ALL { points.len().div_ceil(rounds()).max(1) } else { 1 };
     let first = std::process::id() as usize % step;
     points.iter().skip(first).step_by(step).cloned().collect()
 }
