@@ -80,7 +80,7 @@ processes() {
         ps -o pid,ppid,stat,user,args | sed 1d | of_others |
             grep -Ev ' (sh -s|sleep 1|\[exe\]|ps -o .*|awk .*|grep .*|sed .*|\{.*)$'
     fi | sed 's/ [0-9]* of \([0-9-]* startups\)/ \1/' |
-        grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|^- sshd +sshd: .*\[net\]$|sshd: \[accepted\]$'
+        grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|^- sshd +sshd: .*\[net\]$|sshd: \[(accepted|rexeced)\]$'
 }
 # is_settled: not while a process has been forked and not become what it will be, or is about to end; a server has not said what
 # it is, or has not all its workers; the shell of a login has answered and not ended. On a busy machine that takes a while.
