@@ -142,6 +142,11 @@ async fn a_connection_cut_in_the_middle_is_told_and_the_script_is_not_run_again(
     }
     let server = Sshd::start();
     let host = host(server.login()).await;
+    assert_a_cut_is_told_and_nothing_runs_twice(&server, &host).await;
+}
+
+/// Cuts the connection under a script.
+pub async fn assert_a_cut_is_told_and_nothing_runs_twice(server: &Sshd, host: &Host) {
     let marker = server.file("runs");
     let script = Script::new("echo run >>\"$marker\"; sleep 30").set("marker", marker.display().to_string());
     let running = tokio::spawn({
@@ -154,7 +159,7 @@ async fn a_connection_cut_in_the_middle_is_told_and_the_script_is_not_run_again(
     server.signal_sessions(Signal::SIGKILL);
     let error = running.await.unwrap().unwrap_err();
     assert_says(&told(&error), &["unreachable: failed to "]);
-    assert_eq!(say(&host, &Script::new("printf x")).await, "x", "it connects again");
+    assert_eq!(say(host, &Script::new("printf x")).await, "x", "it connects again");
     assert_eq!(fs::read_to_string(&marker).unwrap(), "run\n");
 }
 

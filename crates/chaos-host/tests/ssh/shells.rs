@@ -161,18 +161,5 @@ async fn a_connection_cut_under_a_shell_that_has_answered_is_told_and_nothing_ru
     let server = Sshd::start();
     let host = host(server.login()).await;
     say(&host, &who()).await;
-    let marker = server.file("runs");
-    let script = Script::new("echo run >>\"$marker\"; sleep 30").set("marker", marker.display().to_string());
-    let running = tokio::spawn({
-        let host = host.clone();
-        async move { host.run(&script, Limits::default()).await }
-    });
-    while !marker.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    server.signal_sessions(Signal::SIGKILL);
-    let error = running.await.unwrap().unwrap_err();
-    assert!(error.is_transient(), "{}", told(&error));
-    assert_eq!(say(&host, &Script::new("printf x")).await, "x", "it connects again");
-    assert_eq!(fs::read_to_string(&marker).unwrap(), "run\n");
+    crate::scripts::assert_a_cut_is_told_and_nothing_runs_twice(&server, &host).await;
 }
