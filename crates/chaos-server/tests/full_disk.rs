@@ -57,13 +57,23 @@ fn port() -> Case {
     }
 }
 
-/// Fills it up to the last byte, and looks that it stays so: what somebody else removes meanwhile makes room.
+/// Fills it up to the last byte and keeps it so: what somebody else removes meanwhile would make room.
 async fn fill(host: &TestHost, case: &Case) {
-    let fill_up = format!(
-        "cd {} && {{ cat /dev/zero >>filler; sleep 0.2; ! echo x >probe; }} 2>/dev/null; full=$?; rm -f probe; exit $full",
+    let keep_full = format!(
+        "cd {} && touch /root/fills || exit
+        (while [ -e /root/fills ]; do cat /dev/zero >>filler; sleep 0.01; done; rm /root/filled) </dev/null >/dev/null 2>&1 &
+        for _ in $(seq 300); do echo x 2>/dev/null >probe || break; rm -f probe; sleep 0.1; done
+        rm -f probe; touch /root/filled",
         case.full
     );
-    wait_until("it is full", SOON, || host.is_true(&fill_up)).await;
+    host.sh(&keep_full).await;
+}
+
+/// Ends that, and leaves so many bytes free, or all.
+async fn make_room(host: &TestHost, case: &Case, bytes: Option<u32>) {
+    let free = bytes.map_or("rm".to_owned(), |bytes| format!("truncate -s -{bytes}"));
+    let stop = "rm -f /root/fills; while [ -e /root/filled ]; do sleep 0.05; done";
+    host.sh(&format!("{stop}; {free} {}/filler", case.full)).await;
 }
 
 /// Takes a host and bounds the file system.
@@ -104,7 +114,7 @@ async fn our_own_undo<F: HostFault>(case: Case) {
     assert!(error.is_transient() && said.contains(&format!("{}/undo.sh", step.rope.dir)), "{said}");
     assert!(said.contains("the effect is taken back, and there is no room"), "{said}");
     assert!(stage.host.is_true(case.is_gone).await, "{said}");
-    stage.host.sh(&format!("rm {}/filler", case.full)).await;
+    make_room(&stage.host, &case, None).await;
     let reverted = stage.revert(&step).await;
     println!("{reverted:?}");
     assert_eq!(reverted.conflicts_total, 0, "{reverted:?}");
@@ -118,7 +128,7 @@ async fn the_deadline<F: HostFault>(case: Case) {
     drop(session);
     wait_until("the effect is gone", SOON, async || stage.host.is_true(case.is_gone).await).await;
     assert!(!stage.host.is_true(&format!("[ -e {}/done ]", step.rope.dir)).await);
-    stage.host.sh(&format!("rm {}/filler", case.full)).await;
+    make_room(&stage.host, &case, None).await;
     let done = format!("[ -e {}/done ]", step.rope.dir);
     wait_until("it is written down", SOON, async || stage.host.is_true(&done).await).await;
     let reverted = stage.revert(&step).await;
@@ -159,14 +169,16 @@ async fn an_undo_for_which_there_is_no_room_or_too_little_is_not_armed_and_nothi
     for left in [0, 4096] {
         let step = stage.step(case.params.clone()).await;
         fill(&stage.host, &case).await;
-        stage.host.sh(&format!("truncate -s -{left} {}/filler", case.full)).await;
+        if left > 0 {
+            make_room(&stage.host, &case, Some(left)).await;
+        }
         let Err(error) = stage.try_arm(&step).await else { panic!("armed with {left} bytes") };
         let said = error.chain();
         assert!(said.contains("the undo cannot be written to"), "{said}");
         assert!(!stage.host.is_true(&format!("[ -e {} ]", step.rope.dir)).await, "with {left} bytes");
         let reverted = stage.try_revert(&step, false).await.unwrap();
         assert_eq!(reverted.conflicts_total, 0, "{reverted:?}");
-        stage.host.sh(&format!("rm {}/filler", case.full)).await;
+        make_room(&stage.host, &case, None).await;
         stage.end(&step).await;
     }
     stage.host.sh(case.unbound).await;

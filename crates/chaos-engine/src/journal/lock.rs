@@ -7,11 +7,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chaos_core::record::Undoer;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, open_to_read};
+
+/// How long a run that begins waits for somebody who sweeps its lock away.
+const SWEEP_MAX: Duration = Duration::from_secs(1);
+const SWEEP_POLL: Duration = Duration::from_millis(1);
 
 /// Who holds a lock. Process ids are recycled, so the start time and the boot belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +114,20 @@ impl RunLock {
         }
     }
 
+    /// Takes the lock of a run that begins. Only a [`sweep`] can have that, and for no longer than a moment: it is waited for.
+    ///
+    /// # Errors
+    /// As [`RunLock::acquire`].
+    pub fn begin(path: &Path) -> Result<Self, LockError> {
+        let end = Instant::now() + SWEEP_MAX;
+        loop {
+            match Self::acquire(path, Undoer::Run) {
+                Err(LockError::Held(_)) if Instant::now() < end => std::thread::sleep(SWEEP_POLL),
+                taken => return taken,
+            }
+        }
+    }
+
     fn sign(mut self, role: Undoer) -> Result<Self, LockError> {
         let failed = |source| LockError::File { path: self.path.clone(), source };
         if let Some(owner) = read_owner(&self.path).map_err(failed)? {
@@ -169,8 +188,8 @@ pub fn holder(path: &Path) -> io::Result<Option<Owner>> {
 /// says who died.
 pub fn sweep(path: &Path) {
     let is_dead = |owner: &Owner| owner.is_of_this_machine() && !owner.is_alive_here();
-    // A file without a name belongs to a run that is just starting.
-    if read_owner(path).is_ok_and(|owner| owner.as_ref().is_some_and(is_dead))
+    // Without a name it belongs to a run that is just beginning, or died there: the kernel knows.
+    if read_owner(path).is_ok_and(|owner| owner.as_ref().is_none_or(is_dead))
         // Whoever has taken it meanwhile removes it.
         && let Ok(lock) = RunLock::acquire(path, Undoer::Recovery)
     {
@@ -264,13 +283,32 @@ mod tests {
         assert!(path.exists());
         lock.release();
         let ours = Owner::this_process(Undoer::Run);
-        std::fs::write(&path, "").unwrap();
+        let beginning = open(&path).unwrap();
+        beginning.try_lock().unwrap();
         sweep(&path);
         assert!(path.exists());
+        drop(beginning);
+        sweep(&path);
+        assert!(!path.exists());
         let dead = Owner { start_time: ours.start_time - 1, ..ours };
         std::fs::write(&path, serde_json::to_vec(&dead).unwrap()).unwrap();
         sweep(&path);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_run_that_begins_waits_for_a_sweep() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.lock");
+        let sweep = RunLock::acquire(&path, Undoer::Recovery).unwrap();
+        let sweeper = std::thread::spawn(move || {
+            std::thread::sleep(SWEEP_POLL * 20);
+            sweep.release();
+        });
+        let lock = RunLock::begin(&path).unwrap();
+        sweeper.join().unwrap();
+        assert!(is_still_at(&lock.file, &path));
+        assert!(matches!(RunLock::begin(&path), Err(LockError::Held(_))));
     }
 
     #[test]

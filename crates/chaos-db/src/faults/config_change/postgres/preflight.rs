@@ -41,9 +41,12 @@ pub(super) async fn plan(
     // Without the rights that are checked here nothing further can be asked.
     refuse_if_any("prepare a change of settings", server_problems(&session).await?)?;
     let mut problems = Vec::new();
-    if let Some(error) = server::reload_blocked(&session).await? {
-        let what = format!("an error keeps the server from reading its configuration: {error}");
-        problems.push(Problem { what, hint: "correct that line".to_owned() });
+    match server::reload_blocked(&session).await? {
+        Some(error) => {
+            let what = format!("an error keeps the server from reading its configuration: {error}");
+            problems.push(Problem { what, hint: "correct that line".to_owned() });
+        }
+        None => problems.extend(pending(&session).await?),
     }
     let mut steps = Vec::new();
     for (place, change) in changes.iter().enumerate() {
@@ -63,12 +66,18 @@ pub(super) async fn plan(
 }
 
 async fn server_problems(session: &PgSession) -> Result<Vec<Problem>, FaultError> {
-    let what = "check what may be changed";
-    let mut rows = session.query(what, SERVER_SQL, &[]).await?;
+    let rows = session.query("check what may be changed", SERVER_SQL, &[]).await?;
+    Ok(rows.iter().map(|row| Problem { what: row.get(0), hint: row.get(1) }).collect())
+}
+
+/// Returns which files wait for a reload, as far as the role may look.
+async fn pending(session: &PgSession) -> Result<Vec<Problem>, FaultError> {
+    let what = "check what a reload would put into force";
     let may_look = session.simple(what, MAY_LOOK_SQL).await?;
-    if rows.is_empty() && may_look.first().and_then(|row| row.get(0)) == Some("t") {
-        rows.extend(session.query(what, PENDING_SQL, &[]).await?);
+    if may_look.first().and_then(|row| row.get(0)) != Some("t") {
+        return Ok(Vec::new());
     }
+    let rows = session.query(what, PENDING_SQL, &[]).await?;
     Ok(rows.iter().map(|row| Problem { what: row.get(0), hint: row.get(1) }).collect())
 }
 
