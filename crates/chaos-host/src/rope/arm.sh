@@ -33,19 +33,20 @@ if [ -n "$claims" ]; then
     rm -f "$rope_dir/against"
 fi
 
-# since_boot SECONDS: so much from now, counted from where `OnBootSec=` counts. In a container that is its own start, and whether
-# the time that the machine is up is that of the container, too, differs.
+# since_boot SECONDS: sets `on_boot` to so much from now, counted from where `OnBootSec=` counts. In a container that is its own
+# start, and whether the time that the machine is up is that of the container, too, differs.
 since_boot() {
     read -r up _ </proc/uptime; up=$((${up%%.*} + 1)); first=0
     [ ! -e /run/systemd/container ] || first=$(start_of 1)
     first=$((${first:-0} / 100)); [ "$first" -lt "$up" ] || first=0
-    echo $((up - first + $1))
+    on_boot=$((up - first + $1))
 }
 arm_systemd() {
     # Two times for one moment: whoever lets systemd read its units again moves the first one on, as long as it is again. The
     # second one stays; it comes late only where the machine was suspended since it booted. The default accuracy of a timer is a
     # minute. Without IgnoreOnIsolate, isolating a target would stop it. No word may need quotes: systemd reads its own wrongly.
-    systemd-run -q --collect --unit="$rope_id" --description="Deadline of $rope_id" --on-active="$rope_seconds" --on-boot="$(since_boot "$rope_seconds")" \
+    since_boot "$rope_seconds"
+    systemd-run -q --collect --unit="$rope_id" --description="Deadline of $rope_id" --on-active="$rope_seconds" --on-boot="$on_boot" \
         --timer-property=AccuracySec=1us --timer-property=IgnoreOnIsolate=yes --timer-property=StartLimitIntervalSec=0 \
         -p Type=oneshot -p TimeoutStartSec=120 -p Restart=on-failure -p RestartSec=1 -p StartLimitIntervalSec=0 \
         /bin/sh "$rope_dir/undo.sh" deadline || fail 69 "the deadline cannot be started"

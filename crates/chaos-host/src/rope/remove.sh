@@ -37,9 +37,13 @@ if [ -d "$rope_dir" ]; then
     [ ! -e "$rope_dir/made" ] || rmdir "${wants%/*}" 2>/dev/null
     # No name is guessed: what we did not write stays, and then the directory stays and is reported. The last ones are of those
     # who died while they freed the lock of a dead one.
-    (cd "$rope_dir" && rm -f deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again made \
-        done.new done lock lock.[0-9]*)
-    rmdir "$rope_dir" || fail 69 "$rope_dir cannot be removed"
+    ours='deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again made done.new done lock'
+    # With `-d` one program does it all; not every `rm` knows it.
+    if cd "$rope_dir"; then
+        rm -fd $ours lock.[0-9]* "$rope_dir" 2>/dev/null || { rm -f $ours lock.[0-9]*; rmdir "$rope_dir"; }
+    fi
+    cd /
+    [ ! -d "$rope_dir" ] || fail 69 "$rope_dir cannot be removed"
     rope_sync "${rope_dir%/*}"
 fi
 [ ! -d "$rope_dir" ] && [ ! -e "$unit" ] && [ ! -L "$wants" ] || fail 69 "something of the deadline stays on the host"

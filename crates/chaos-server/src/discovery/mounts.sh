@@ -1,15 +1,18 @@
 # The mounts of a host, and how much room is on them. In: path, which may be empty: then all; otherwise where that path is.
 room() { stat -f -c '%S %b %f %a %c %d' "$1" 2>/dev/null; }
 field "$(cat /proc/self/mountinfo)"
-field "$(while read -r key kib _; do case $key in MemTotal:|MemAvailable:) echo "$kib" ;; Buffers:) break ;; esac; done </proc/meminfo)"
+memory=
+while read -r key kib _; do case $key in MemTotal:|MemAvailable:) memory="$memory $kib" ;; Buffers:) break ;; esac; done </proc/meminfo
+field "$memory"
 if [ -n "$path" ]; then
     [ -e "$path" ] || fail 65 "it is not there"
     [ -d "$path" ] || fail 65 "it is not a directory"
-    real=$(cd -P "$path" && pwd -P && echo /) || fail 65 "it cannot be resolved"
-    real=${real%?/}
+    cd -P "$path" || fail 65 "it cannot be resolved"
+    real=$PWD
     # Some shells keep two slashes in front.
     while :; do case $real in //*) real=${real#/} ;; *) break ;; esac; done
-    field "$real" "$(stat -L -c %d:%i "$path")" "$(room "$path")" "$([ -w "$path" ] && echo 1)"
+    writable=; [ ! -w . ] || writable=1
+    field "$real" "$(stat -c %d:%i .)" "$(room .)" "$writable"
     exit 0
 fi
 # Spaces and line breaks are octal there; `printf %b` wants a zero before them. A server that is gone would hold us, so

@@ -6,22 +6,25 @@ marked() {
         { tr '\0' '\n' <"$each/environ" | grep -qxF "fill_mark=$id"; } 2>/dev/null && echo "${each#/proc/}"
     done
 }
-# filler: sets `pid` to a process that holds the file. The kernel says which ones a unit has; asking systemd costs a program.
+# member: sets `pid` to a process of the unit that holds the file. The kernel says which ones a unit has; asking systemd costs a program.
+member() {
+    for root in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+        while read -r pid; do
+            [ ! -e "/proc/$pid/fd/8" ] || return 0
+        done 2>/dev/null <"$root/system.slice/$unit/cgroup.procs"
+    done
+    return 1
+}
+main() { pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" != 0 ]; }
+# filler: sets `pid` to a process that holds the file.
 filler() {
     case $kind in
-        unit)
-            for root in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
-                while read -r pid; do
-                    [ ! -e "/proc/$pid/fd/8" ] || return 0
-                done 2>/dev/null <"$root/system.slice/$unit/cgroup.procs"
-            done
-            main ;;
+        unit) member || main ;;
         process)
             for pid in ${started:-$(marked)}; do [ ! -e "/proc/$pid/fd/8" ] || return 0; done
             return 1 ;;
     esac
 }
-main() { pid=$(systemctl show -p MainPID --value "$unit" 2>/dev/null); [ "${pid:-0}" != 0 ]; }
 # taken: the size of the file that the filler holds, and the bytes that it takes.
 taken() {
     filler || return 1
@@ -32,11 +35,17 @@ taken() {
     size=$1; blocks=$(($2 * 512))
 }
 is_full() { [ "$size" = "$bytes" ] && [ "$blocks" -ge "$((bytes / 100 * 95))" ]; }
-available() { set -- $(stat -f -c '%a %S' "$dir" 2>/dev/null); [ $# = 2 ] && echo $(($1 * $2)); }
 # ended [WHY [STATUS]]: why there is no filler any more, and the end of this script. WHY counts where the filler gave no reason itself.
 ended() {
     code=${2:-}
-    [ "$kind" = process ] || code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
+    if [ "$kind" = unit ]; then
+        # The status of what holds the space, or of what began to take it.
+        code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
+        if [ "${code:-0}" = 0 ]; then
+            code=$(systemctl show -p ExecStart --value "$unit" 2>/dev/null)
+            code=${code##*status=}; code=${code%%[!0-9]*}
+        fi
+    fi
     case $code in
         81) fail 65 "the directory $dir is not the one that was planned any more" ;;
         82|1|2) fail 69 "no file can be made in $dir" ;;

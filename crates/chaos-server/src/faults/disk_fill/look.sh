@@ -2,5 +2,6 @@
 taken || ended
 tell taken "$blocks"
 tell size "$size"
-tell available_now "$(available)"
+set -- $(stat -f -c '%a %S' "$dir" 2>/dev/null)
+[ $# != 2 ] || tell available_now "$(($1 * $2))"
 is_full || fail 75 "$blocks of $bytes bytes are taken"

@@ -1,18 +1,21 @@
 # Ends what holds the space; the kernel frees it then. In: those of common.sh, dir identity name
-was=0
+was=
 case $kind in
     unit)
-        ! taken || was=$blocks
-        systemctl stop "$unit" 2>/dev/null
-        ;;
+        ! filler || was=1
+        file=/run/systemd/transient/$unit
+        # The unit ends with what it holds, and its file with the unit. Asking systemd to end it costs a program.
+        tries=0
+        [ -z "$was" ] || [ ! -e "$file" ] || { kill -s TERM "$pid" 2>/dev/null && tries=4; }
+        while [ "$tries" -gt 0 ] && [ -e "$file" ]; do sleep 0.1; tries=$((tries - 1)); done
+        [ "$tries" -gt 0 ] || systemctl stop "$unit" 2>/dev/null ;;
     process)
-        ! taken || was=$blocks
+        ! filler || was=1
         for sign in TERM KILL KILL KILL; do
             left=$(marked); [ -n "$left" ] || break
             kill -s "$sign" $left 2>/dev/null; sleep 0.1
         done
-        [ -z "$(marked)" ] || { echo "what holds the space does not end" >&2; exit 1; }
-        ;;
+        [ -z "$(marked)" ] || { echo "what holds the space does not end" >&2; exit 1; } ;;
 esac
 # Had it been killed the moment before the file lost its name, the name would still be there.
 (cd "$dir" 2>/dev/null && [ -f "./$name" ] && [ ! -L "./$name" ] && [ "$(stat -c %d:%i .)" = "$identity" ] || exit 0
@@ -24,7 +27,6 @@ if [ "$kind" = unit ] && [ -e "/run/systemd/transient/$unit" ]; then
     state=$(systemctl show -p ActiveState --value "$unit")
     [ "$state" = inactive ] || fail 75 "$unit is still $state"
 fi
-[ "$was" = 0 ] || [ ! -e "/proc/$pid/fd/8" ] || fail 75 "what holds the space does not end"
-[ "$was" = 0 ] || tell restored 1
-tell freed "$was"
+[ -z "$was" ] || [ ! -e "/proc/$pid/fd/8" ] || fail 75 "what holds the space does not end"
+[ -z "$was" ] || tell restored 1
 exit 0
