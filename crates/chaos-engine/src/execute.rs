@@ -85,7 +85,7 @@ impl Engine {
     ) -> Result<RunOutcome, EngineError> {
         let run = approved.plan().run.clone();
         self.state.create()?;
-        let lock = RunLock::begin(&self.state.lock(&run))?;
+        let lock = RunLock::begin(&self.state.lock(&run)).await?;
         let path = self.state.journal(&run);
         let journal = match FileJournal::create(&path, reserve(approved.plan()), self.clock.clone()) {
             Ok(journal) => Arc::new(journal),

@@ -61,9 +61,11 @@ fn port() -> Case {
 async fn fill(host: &TestHost, case: &Case) {
     let keep_full = format!(
         "cd {} && touch /root/fills || exit
-        (while [ -e /root/fills ]; do cat /dev/zero >>filler; sleep 0.01; done; rm /root/filled) </dev/null >/dev/null 2>&1 &
-        for _ in $(seq 300); do echo x 2>/dev/null >probe || break; rm -f probe; sleep 0.1; done
-        rm -f probe; touch /root/filled",
+        (for _ in $(seq 6000); do [ -e /root/fills ] || break; cat /dev/zero >>filler; sleep 0.01; done
+            rm -f /root/fills /root/filled) </dev/null >/dev/null 2>&1 &
+        full=
+        for _ in $(seq 300); do echo x 2>/dev/null >probe || {{ full=1; break; }}; rm -f probe; sleep 0.1; done
+        rm -f probe; touch /root/filled; [ -n \"$full\" ]",
         case.full
     );
     host.sh(&keep_full).await;

@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{self, open_to_read};
 
-/// How long a run that begins waits for somebody who sweeps its lock away.
+/// How long a run that begins waits for somebody who looks at its lock or sweeps it away; both take microseconds.
 const SWEEP_MAX: Duration = Duration::from_secs(1);
 const SWEEP_POLL: Duration = Duration::from_millis(1);
+/// A lock without a name that is as old as this belongs to nobody who lives. Where machines share files and not their locks, a name
+/// may come late.
+const NAMELESS_MIN: Duration = Duration::from_secs(10);
 
 /// Who holds a lock. Process ids are recycled, so the start time and the boot belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,15 +117,16 @@ impl RunLock {
         }
     }
 
-    /// Takes the lock of a run that begins. Only a [`sweep`] can have that, and for no longer than a moment: it is waited for.
+    /// Takes the lock of a run that begins. Only who looks at it or sweeps it can have that, and for no longer than a moment: it is
+    /// waited for.
     ///
     /// # Errors
     /// As [`RunLock::acquire`].
-    pub fn begin(path: &Path) -> Result<Self, LockError> {
+    pub async fn begin(path: &Path) -> Result<Self, LockError> {
         let end = Instant::now() + SWEEP_MAX;
         loop {
             match Self::acquire(path, Undoer::Run) {
-                Err(LockError::Held(_)) if Instant::now() < end => std::thread::sleep(SWEEP_POLL),
+                Err(LockError::Held(_)) if Instant::now() < end => tokio::time::sleep(SWEEP_POLL).await,
                 taken => return taken,
             }
         }
@@ -143,7 +147,9 @@ impl RunLock {
         let write = |file: &mut File| {
             file.set_len(0)?;
             file.rewind()?;
-            file.write_all(&name)
+            file.write_all(&name)?;
+            // Other machines may look.
+            file.sync_data()
         };
         // A full disk must not stop a recovery, and the kernel's lock holds without the name.
         if let Err(error) = write(&mut self.file) {
@@ -187,14 +193,21 @@ pub fn holder(path: &Path) -> io::Result<Option<Owner>> {
 /// Removes the lock file at `path` when its owner is dead. Call it only for a run that has left nothing: the file of any other
 /// says who died.
 pub fn sweep(path: &Path) {
-    let is_dead = |owner: &Owner| owner.is_of_this_machine() && !owner.is_alive_here();
-    // Without a name it belongs to a run that is just beginning, or died there: the kernel knows.
-    if read_owner(path).is_ok_and(|owner| owner.as_ref().is_none_or(is_dead))
-        // Whoever has taken it meanwhile removes it.
-        && let Ok(lock) = RunLock::acquire(path, Undoer::Recovery)
-    {
+    let is_dead = match read_owner(path) {
+        Ok(Some(owner)) => owner.is_of_this_machine() && !owner.is_alive_here(),
+        // There is none, or who made it has not signed it yet, or died before.
+        Ok(None) => age(path).is_some_and(|age| age > NAMELESS_MIN),
+        Err(_) => false,
+    };
+    // Whoever has taken it meanwhile removes it.
+    if is_dead && let Ok(lock) = RunLock::acquire(path, Undoer::Recovery) {
         lock.release();
     }
+}
+
+/// Returns for how long a file has not been written to; `None` when there is none, or it is of a time to come.
+fn age(path: &Path) -> Option<Duration> {
+    std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -234,6 +247,8 @@ fn start_time(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -283,13 +298,6 @@ mod tests {
         assert!(path.exists());
         lock.release();
         let ours = Owner::this_process(Undoer::Run);
-        let beginning = open(&path).unwrap();
-        beginning.try_lock().unwrap();
-        sweep(&path);
-        assert!(path.exists());
-        drop(beginning);
-        sweep(&path);
-        assert!(!path.exists());
         let dead = Owner { start_time: ours.start_time - 1, ..ours };
         std::fs::write(&path, serde_json::to_vec(&dead).unwrap()).unwrap();
         sweep(&path);
@@ -297,7 +305,31 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_begins_waits_for_a_sweep() {
+    fn a_lock_that_was_never_signed_is_swept_when_it_is_old_and_nobody_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.lock");
+        let unsigned = open(&path).unwrap();
+        sweep(&path);
+        assert!(path.exists());
+        unsigned.set_modified(SystemTime::now() - NAMELESS_MIN * 2).unwrap();
+        unsigned.try_lock().unwrap();
+        sweep(&path);
+        assert!(path.exists());
+        drop(unsigned);
+        sweep(&path);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn where_there_is_no_lock_none_is_made_to_be_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = std::fs::metadata(dir.path()).unwrap().modified().unwrap();
+        sweep(&dir.path().join("run.lock"));
+        assert_eq!(std::fs::metadata(dir.path()).unwrap().modified().unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_begins_waits_for_a_sweep() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.lock");
         let sweep = RunLock::acquire(&path, Undoer::Recovery).unwrap();
@@ -305,10 +337,10 @@ mod tests {
             std::thread::sleep(SWEEP_POLL * 20);
             sweep.release();
         });
-        let lock = RunLock::begin(&path).unwrap();
+        let lock = RunLock::begin(&path).await.unwrap();
         sweeper.join().unwrap();
         assert!(is_still_at(&lock.file, &path));
-        assert!(matches!(RunLock::begin(&path), Err(LockError::Held(_))));
+        assert!(matches!(RunLock::begin(&path).await, Err(LockError::Held(_))));
     }
 
     #[test]

@@ -7,4 +7,5 @@ will_act() {
     printf '' >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
     rope_sync "$rope_dir/acted" "$rope_dir"
 }
+# In a shell of its own: what an inject leaves running must not keep the lock.
 (inject 9<&-)

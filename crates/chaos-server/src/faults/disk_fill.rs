@@ -25,6 +25,10 @@ const UNDO: &str = concat!(include_str!("disk_fill/common.sh"), include_str!("di
 
 /// How long the space may stay taken beyond the hold, should nothing else end it: time to write it, and for our own undo.
 const BEYOND: Duration = Duration::from_secs(3600);
+/// File systems that reserve by noting it down, or in memory.
+const AT_ONCE: [&str; 5] = ["ext4", "xfs", "btrfs", "f2fs", "tmpfs"];
+/// The most bytes that they reserve in a moment.
+const AT_ONCE_MAX: u64 = 4 << 30;
 /// The longest that writing may take.
 const WRITE_MAX: Duration = Duration::from_secs(1800);
 /// A disk that takes nothing for so long will not take the rest.
@@ -131,6 +135,11 @@ impl std::fmt::Display for Step {
 }
 
 impl Step {
+    /// Returns whether the file system certainly reserves this in a moment. Others write, or ask a server.
+    fn is_reserved_at_once(&self) -> bool {
+        self.bytes <= AT_ONCE_MAX && AT_ONCE.contains(&self.spot.file_system.as_str())
+    }
+
     fn script(&self, text: &'static str, id: &str) -> Script {
         let holder = match self.holder {
             Holder::Unit => "unit",
@@ -205,6 +214,7 @@ impl HostFault for DiskFill {
         step.script(INJECT, id)
             .set("keep", step.keep.to_string())
             .set("method", step.method.word())
+            .set("starts", if step.is_reserved_at_once() { "full" } else { "begun" })
             .set("seconds", step.seconds_max.to_string())
             .set("filler", FILLER)
     }

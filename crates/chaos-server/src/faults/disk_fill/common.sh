@@ -43,7 +43,8 @@ ended() {
         code=$(systemctl show -p ExecMainStatus --value "$unit" 2>/dev/null)
         if [ "${code:-0}" = 0 ]; then
             code=$(systemctl show -p ExecStart --value "$unit" 2>/dev/null)
-            code=${code##*status=}; code=${code%%[!0-9]*}
+            # Not the number of a signal.
+            case $code in *code=exited*) code=${code##*status=}; code=${code%%[!0-9]*} ;; *) code= ;; esac
         fi
     fi
     case $code in

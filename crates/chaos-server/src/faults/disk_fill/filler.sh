@@ -1,6 +1,7 @@
 # Takes space on a file system for as long as a process lives: an open file without a name. A reboot, a kill and the end
 # of its time free it. It runs in a unit of its own, or as a process of its own where there is no systemd.
-# In the environment: fill_dir fill_identity fill_name fill_bytes fill_keep fill_method fill_seconds; fill_forks, which may be empty
+# In the environment: fill_dir fill_identity fill_name fill_bytes fill_keep fill_method fill_seconds, and fill_starts: when a
+# unit counts as started, `full` or `begun`; empty where there is none
 LC_ALL=C; export LC_ALL
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 # Between its making and its removal the file has a name, and nobody ends us there.
@@ -34,11 +35,14 @@ write() {
         left=$((left - piece))
     done
 }
-# take: what lasts longer than a moment.
+# take: what may last longer than a moment.
 take() { [ "$fill_method" != write ] && reserve || write; exec sleep "$fill_seconds"; }
 room_for "$fill_bytes"
-[ -n "$fill_forks" ] || take
-# systemd waits for this: who asked for the unit need not look again and again until the space is taken. Very much of it may
-# take some file systems longer, and is looked at as what is written is.
-if [ "$fill_method" != write ] && [ "$fill_bytes" -le 68719476736 ] && reserve; then sleep "$fill_seconds" & else take & fi
-exit 0
+[ -n "$fill_starts" ] || take
+# systemd waits for what is reserved at once: who asked for the unit need not look again and again until the space is taken.
+if [ "$fill_starts" = full ] && [ "$fill_method" != write ]; then
+    if reserve; then sleep "$fill_seconds" & exit 0; fi
+    fill_method=write
+fi
+# systemd learns who holds the space when this shell ends. Who ends before that leaves no status.
+{ sleep 0.1; take; } & exit 0
