@@ -16,6 +16,10 @@ use crate::{Outcome, process, workspace};
 const THREADS: usize = 4;
 /// The package all of whose tests act on the test hosts.
 const ON_HOSTS: &str = "chaos-server";
+/// Those of its programs that act on the emulated host. They wait for it, and it must not wait for a processor.
+const ON_EMULATED: &str = "network_netem";
+/// Tests of the whole program on that host; they are ignored where nobody asks for the whole crash matrix.
+const END_TO_END_ON_EMULATED: &str = "servers::crash::network_";
 /// The program whose tests are of both kinds, and the module of those that act on the test hosts.
 const END_TO_END: &str = "e2e";
 const END_TO_END_ON_HOSTS: &str = "servers::";
@@ -45,19 +49,21 @@ pub struct Arguments {
 /// When the test world does not come up, the build fails, or any test does.
 pub fn run(arguments: &Arguments) -> Outcome {
     let world = if arguments.fast { None } else { Some(world_and_build(arguments)?) };
-    let mut lanes = lanes(arguments)?;
-    for cargo in lanes.iter_mut().flatten() {
-        set_variables(cargo, arguments, world.as_ref());
+    let (mut failed, mut tally) = (None, Tally::default());
+    for mut lanes in [lanes(arguments)?, vec![alone(arguments)]] {
+        for cargo in lanes.iter_mut().flatten() {
+            set_variables(cargo, arguments, world.as_ref());
+        }
+        let status =
+            run_lanes(lanes, &mut tally).map_err(|error| Failure::new("run cargo").because(error))?;
+        failed = failed.or(status);
     }
-    let (status, tally) = run_lanes(lanes).map_err(|error| Failure::new("run cargo").because(error))?;
     if let Some(world) = world.filter(|_| arguments.down) {
         world.down()?;
     }
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
     // Cargo has said which test failed and why; another line of ours would only bury its summary.
-    status
-        .filter(|status| !status.success())
-        .map_or(Ok(()), |status| std::process::exit(status.code().unwrap_or(1)))
+    failed.map_or(Ok(()), |status| std::process::exit(status.code().unwrap_or(1)))
 }
 
 fn set_variables(cargo: &mut Command, arguments: &Arguments, world: Option<&World>) {
@@ -82,7 +88,8 @@ fn lanes(arguments: &Arguments) -> Outcome<Vec<Lane>> {
         cargo.args(&arguments.filter);
         return Ok(vec![vec![cargo]]);
     }
-    let (on_hosts, others) = programs()?;
+    let (mut on_hosts, others) = programs()?;
+    on_hosts.retain(|name| name != ON_EMULATED);
     let run = |programs: &[String], more: &[&str]| {
         let mut cargo = cargo_test_of_all();
         for program in programs {
@@ -96,6 +103,24 @@ fn lanes(arguments: &Arguments) -> Outcome<Vec<Lane>> {
         vec![run(&on_hosts, &[]), run(&end_to_end, &["--", END_TO_END_ON_HOSTS])],
         vec![run(&others, &["--lib", "--bins"]), run(&end_to_end, &["--", "--skip", END_TO_END_ON_HOSTS])],
     ])
+}
+
+/// Returns the runs of cargo that nothing else runs beside.
+fn alone(arguments: &Arguments) -> Lane {
+    if arguments.fast || arguments.filter.is_some() {
+        return Vec::new();
+    }
+    let run = |program: &str, more: &[&str]| {
+        let mut cargo = cargo_test_of_all();
+        cargo.args(["--test", program]).args(more);
+        cargo
+    };
+    let mut lane = vec![run(ON_EMULATED, &[])];
+    if arguments.crash_rounds.is_some() {
+        lane.push(run(ON_EMULATED, &["--", "--ignored"]));
+        lane.push(run(END_TO_END, &["--", "--ignored", END_TO_END_ON_EMULATED]));
+    }
+    lane
 }
 
 /// Returns the names of the test programs that act on hosts, and of all others but [`END_TO_END`].
@@ -154,9 +179,9 @@ struct Tally {
     ignored: u64,
 }
 
-/// Runs the lanes side by side. Returns how the first run that failed has ended, and how many tests ended how.
-fn run_lanes(lanes: Vec<Lane>) -> io::Result<(Option<ExitStatus>, Tally)> {
-    let tally = Mutex::new(Tally::default());
+/// Runs the lanes side by side, and counts how many tests ended how. Returns how the first run that failed has ended.
+fn run_lanes(lanes: Vec<Lane>, tally: &mut Tally) -> io::Result<Option<ExitStatus>> {
+    let tally = Mutex::new(tally);
     let outcomes: Vec<io::Result<Vec<ExitStatus>>> = thread::scope(|scope| {
         let run = |lane: Lane| lane.into_iter().map(|cargo| run_and_count(cargo, &tally)).collect();
         let running: Vec<_> = lanes.into_iter().map(|lane| scope.spawn(move || run(lane))).collect();
@@ -164,12 +189,11 @@ fn run_lanes(lanes: Vec<Lane>) -> io::Result<(Option<ExitStatus>, Tally)> {
         running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| crashed())).collect()
     });
     let statuses = outcomes.into_iter().collect::<io::Result<Vec<_>>>()?;
-    let failed = statuses.into_iter().flatten().find(|status| !status.success());
-    Ok((failed, tally.into_inner().unwrap_or_default()))
+    Ok(statuses.into_iter().flatten().find(|status| !status.success()))
 }
 
 /// Runs cargo, passes on what it prints, and adds up the summaries of the test programs.
-fn run_and_count(mut cargo: Command, tally: &Mutex<Tally>) -> io::Result<ExitStatus> {
+fn run_and_count(mut cargo: Command, tally: &Mutex<&mut Tally>) -> io::Result<ExitStatus> {
     let mut child = cargo.stdout(Stdio::piped()).spawn()?;
     if let Some(output) = child.stdout.take() {
         let mut pieces = Pieces::default();
@@ -230,6 +254,7 @@ mod tests {
     #[test]
     fn every_program_runs_in_one_lane() {
         let (on_hosts, others) = programs().unwrap_or_else(|_| panic!("cargo tells its metadata"));
+        assert!(on_hosts.contains(&ON_EMULATED.to_owned()));
         assert!(on_hosts.contains(&"disk_fill".to_owned()) && !others.contains(&"disk_fill".to_owned()));
         assert!(others.contains(&"cli".to_owned()) && !on_hosts.contains(&"cli".to_owned()));
         assert!(!on_hosts.contains(&END_TO_END.to_owned()) && !others.contains(&END_TO_END.to_owned()));

@@ -1,5 +1,5 @@
-//! Faults that put a queue of theirs on an interface of a real host. The kernel of the test hosts has no netem, which they
-//! must find out; what they share is seen with the bandwidth.
+//! Faults that put a queue of theirs on an interface of a real host. The kernel of these hosts has no netem, which they
+//! must find out (`network_netem.rs` has one that does); what they share is seen with the bandwidth.
 
 mod network_world;
 mod world;

@@ -64,9 +64,9 @@ pub struct Keys {
 /// One host.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Host {
-    /// `th1` and `th2` have systemd, `th3` has BusyBox only.
+    /// `th3` has BusyBox only, `th6` is a virtual machine, all others have systemd.
     pub name: String,
-    /// `systemd` or `busybox`.
+    /// `systemd`, `busybox`, or `virtual`: systemd on an emulated machine.
     pub init: String,
     /// Its address.
     pub address: Ipv4Addr,
@@ -82,8 +82,9 @@ pub struct Host {
     pub users: BTreeMap<String, User>,
     /// Its files on this machine: log, process id, lock.
     pub folder: PathBuf,
-    /// Its network namespace.
-    pub netns: String,
+    /// Where a virtual machine is asked, which cannot be entered.
+    #[serde(default)]
+    pub agent: Option<PathBuf>,
     /// This machine's end of its cable.
     pub veth: String,
 }
@@ -110,9 +111,14 @@ impl Inventory {
 }
 
 impl Host {
-    /// Returns whether it has a real service manager.
+    /// Returns whether it is a container with a real service manager. They are alike.
     pub fn is_systemd(&self) -> bool {
         self.init == "systemd"
+    }
+
+    /// Returns whether all of it is emulated, and slow.
+    pub fn is_virtual(&self) -> bool {
+        self.init == "virtual"
     }
 
     /// Returns whether something keeps it running; it may be rebooting just now.
@@ -120,7 +126,7 @@ impl Host {
         self.supervisor().is_some()
     }
 
-    /// Returns its first process, by its number on this machine; none while it is between two boots.
+    /// Returns the first process of a container, by its number on this machine; none while it is between two boots.
     pub fn first_process(&self) -> Option<u32> {
         let container = child_named(self.supervisor()?, &["systemd-nspawn"])?;
         // Before it runs an init, the process is half in this machine and half in the host.
@@ -128,7 +134,11 @@ impl Host {
     }
 
     /// Returns what tells one boot from another, read from outside; none while it is between two boots.
-    pub fn boot_id(&self) -> Option<String> {
+    pub async fn boot_id(&self) -> Option<String> {
+        if let Some(agent) = &self.agent {
+            let answer = super::agent::ask(agent, "cat /proc/sys/kernel/random/boot_id").await?;
+            return (answer.code == Some(0)).then(|| answer.stdout.trim().to_owned());
+        }
         let path = format!("/proc/{}/root/proc/sys/kernel/random/boot_id", self.first_process()?);
         fs::read_to_string(path).ok().map(|id| id.trim().to_owned())
     }

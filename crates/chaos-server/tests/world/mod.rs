@@ -1,7 +1,7 @@
 //! What live tests share: the real test hosts, seen and handled from outside of the product.
 //!
 //! A test takes a host with [`TestHost::get`] and has it to itself until the value is dropped, over all test programs of this
-//! machine. Commands reach the host through its namespaces, not through SSH, so they work when its network is cut.
+//! machine. Commands reach the host through its namespaces or its serial port, not through SSH, so they work when its network is cut.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
     reason = "every test file uses its own part; a test ends where something is off"
 )]
 
+mod agent;
 mod inventory;
 mod snapshot;
 
@@ -108,16 +109,26 @@ impl TestHost {
 
     /// Runs shell text as root on the host and returns how it ended.
     pub async fn try_sh(&self, script: &str) -> Ended {
-        let first = self.first_process().unwrap_or_else(|| panic!("{} is down", self.host.name));
-        run_inside(first, script).await
+        self.run(script).await.unwrap_or_else(|| panic!("{} is down", self.host.name))
     }
 
     /// Returns whether shell text, run as root on the host, ends with success. A host that is just rebooting says no.
     pub async fn is_true(&self, script: &str) -> bool {
-        match self.first_process() {
-            Some(first) => run_inside(first, script).await.code == Some(0),
-            None => false,
-        }
+        self.run(script).await.is_some_and(|ended| ended.code == Some(0))
+    }
+
+    /// Runs shell text as root on the host; none when there is no host.
+    async fn run(&self, script: &str) -> Option<Ended> {
+        let work = async {
+            match &self.host.agent {
+                Some(agent) => agent::ask(agent, script).await,
+                None => Some(run_inside(self.first_process()?, script).await),
+            }
+        };
+        let Ok(ended) = tokio::time::timeout(COMMAND_MAX, work).await else {
+            panic!("not within {COMMAND_MAX:?}: {script}");
+        };
+        ended
     }
 
     /// Returns all that a fault must leave as it was.
@@ -133,7 +144,7 @@ impl TestHost {
 
     /// Returns what tells one boot from another.
     pub async fn boot_id(&self) -> String {
-        self.host.boot_id().unwrap_or_else(|| panic!("{} is down", self.host.name))
+        self.host.boot_id().await.unwrap_or_else(|| panic!("{} is down", self.host.name))
     }
 
     /// Reboots the host as its own administrator would, and waits until everything it starts has started.
@@ -147,7 +158,7 @@ impl TestHost {
     /// Waits until the host has booted after the boot `before`, whoever asked for it.
     pub async fn wait_for_boot_after(&self, before: &str) {
         // Looked at from outside: a process that enters a host on its way down holds it up.
-        let has_booted = || async { self.host.boot_id().is_some_and(|now| now != before) };
+        let has_booted = || async { self.host.boot_id().await.is_some_and(|now| now != before) };
         wait_until("the host boots again", BOOTED_WITHIN, has_booted).await;
         self.wait_until_booted().await;
     }
@@ -155,7 +166,7 @@ impl TestHost {
     /// Reboots a host that a test which failed or was killed left as it was just then: full, cut or without its tools. Not by its
     /// init, which may be unable to do anything there.
     async fn recover(&self) {
-        wait_until("the host is there", BOOTED_WITHIN, async || self.host.boot_id().is_some()).await;
+        wait_until("the host is there", BOOTED_WITHIN, async || self.host.boot_id().await.is_some()).await;
         let before = self.boot_id().await;
         self.is_true("reboot -f").await;
         self.wait_for_boot_after(&before).await;
@@ -194,7 +205,7 @@ impl TestHost {
 
     /// Waits until the host has started all it starts, and serves.
     pub async fn wait_until_booted(&self) {
-        let question = if self.host.is_systemd() {
+        let question = if self.host.init != "busybox" {
             // The second SSH server counts as started before it listens.
             "[ \"$(systemctl is-system-running)\" = running ] && { ! systemctl is-active -q ssh-many ||
                 ps -eo args | grep -q '^sshd: .* -p 2222 .*[[]listener[]]'; }"
@@ -269,15 +280,10 @@ async fn run_inside(first: u32, script: &str) -> Ended {
         .kill_on_drop(true);
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let work = async {
-        // A host that goes down under the command closes the pipe.
-        let _ = stdin.write_all(script.as_bytes()).await;
-        drop(stdin);
-        child.wait_with_output().await.unwrap()
-    };
-    let Ok(output) = tokio::time::timeout(COMMAND_MAX, work).await else {
-        panic!("not within {COMMAND_MAX:?}: {script}");
-    };
+    // A host that goes down under the command closes the pipe.
+    let _ = stdin.write_all(script.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

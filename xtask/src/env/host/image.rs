@@ -9,7 +9,8 @@ use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
 
-const SUITE: &str = "bookworm";
+/// The Debian that hosts are.
+pub const SUITE: &str = "bookworm";
 /// What hosts have beyond Debian's minimum.
 const PACKAGES: &str = "acl,attr,bind9-host,busybox-static,conntrack,cron,crun,curl,dbus,docker.io,e2fsprogs,\
      iproute2,iptables,iputils-ping,libcap2-bin,libpam-systemd,netavark,netcat-openbsd,nftables,nginx-light,\
@@ -36,7 +37,8 @@ pub fn ready() -> Outcome<PathBuf> {
     Ok(image)
 }
 
-fn cache() -> Outcome<PathBuf> {
+/// Returns the folder that survives from run to run.
+pub fn cache() -> Outcome<PathBuf> {
     let home = std::env::var_os("HOME").ok_or_else(|| {
         Failure::new("find the cache folder").because("the environment variable `HOME` is not set")
     })?;
@@ -63,21 +65,21 @@ fn build(image: &Path) -> Outcome {
         remove(&partial.join(folder))?;
     }
     fs::rename(&partial, image).context(|| format!("move the image to `{}`", image.display()))?;
-    remove_others(image)
+    remove_others("host-", image)
 }
 
-/// Removes the images of former recipes, and what broken builds left.
-fn remove_others(image: &Path) -> Outcome {
+/// Removes what former recipes made, and what broken builds left: all of this prefix but `made`.
+pub fn remove_others(prefix: &str, made: &Path) -> Outcome {
     let cache = cache()?;
     let entries = fs::read_dir(&cache).context(|| format!("list `{}`", cache.display()))?;
     entries
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("host-") && entry.path() != image)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix) && entry.path() != made)
         .try_for_each(|entry| remove(&entry.path()))
 }
 
 /// Returns the address that this Debian gets its own packages from.
-fn mirror() -> Outcome<String> {
+pub fn mirror() -> Outcome<String> {
     let files = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
     files
         .iter()
@@ -95,7 +97,8 @@ fn first_address(sources: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn remove(folder: &Path) -> Outcome {
+/// Removes a folder that may not be there.
+pub fn remove(folder: &Path) -> Outcome {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::new(format!("remove `{}`", folder.display())).because(error))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{HOSTS, Host, Init, keys, network};
+use super::{HOSTS, Host, Init, keys, network, virtual_machine};
 use crate::Outcome;
 use crate::env::state;
 use crate::failure::Context;
@@ -57,8 +57,12 @@ pub fn write() -> Outcome {
 fn describe(host: &Host) -> Value {
     let (init, port_many, users) = match host.init {
         Init::Systemd => ("systemd", json!(2222), debian_users()),
+        Init::Virtual => ("virtual", json!(2222), debian_users()),
         Init::BusyBox => ("busybox", Value::Null, json!({"root": {}, "plain": {}})),
     };
+    // A container is entered by its namespaces; a virtual machine has none that could be entered, so it is asked.
+    let is_virtual = host.init == Init::Virtual;
+    let agent = if is_virtual { json!(virtual_machine::agent(host)) } else { Value::Null };
     json!({
         "name": host.name,
         "init": init,
@@ -70,7 +74,8 @@ fn describe(host: &Host) -> Value {
         "users": users,
         "folder": host.folder(),
         "root": host.root(),
-        "netns": host.name,
+        "netns": if is_virtual { "" } else { host.name },
+        "agent": agent,
         "veth": host.veth(),
     })
 }

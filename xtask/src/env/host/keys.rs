@@ -94,7 +94,7 @@ pub fn authority() -> PathBuf {
 
 fn host_key_types(init: Init) -> &'static [&'static str] {
     match init {
-        Init::Systemd => &["ed25519", "ecdsa", "rsa"],
+        Init::Systemd | Init::Virtual => &["ed25519", "ecdsa", "rsa"],
         Init::BusyBox => &["ed25519"],
     }
 }

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Host, Init, inventory, keys, network};
+use super::{Host, Init, inventory, keys, network, virtual_machine};
 use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
 
 /// A boot takes a second on an idle machine; a busy one may be very busy.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The same for a machine that is emulated: half a minute, and while the rest is compiled several.
+const READY_WITHIN_VIRTUAL: Duration = Duration::from_secs(300);
 /// Some services of a host are slow to stop on purpose.
 const DOWN_WITHIN: Duration = Duration::from_secs(30);
 /// A file system of a host: file, folder, size, inodes. All of them are small, so that a test that fills one fills neither
@@ -25,24 +27,43 @@ const MEMORY_MAX: u64 = 4 << 30;
 const PIDS_MAX: u32 = 8192;
 
 /// Makes the host afresh and boots it. Does nothing when it is up.
-pub fn up(host: &Host, image: &Path) -> Outcome {
+pub fn up(host: &Host, image: &Path, kernel: &Path) -> Outcome {
     if supervisor(host).is_some() && is_ready(host) {
         return Ok(());
     }
+    // What emulates a machine has been seen to stand still in the middle of a boot.
+    let tries = if host.init == Init::Virtual { 3 } else { 1 };
+    let mut booted = boot(host, image, kernel);
+    for _ in 1..tries {
+        if booted.is_err() {
+            booted = boot(host, image, kernel);
+        }
+    }
+    booted.map_err(|failure| failure.hint(format!("see `{}`", host.folder().join("console.log").display())))
+}
+
+fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
     down(host)?;
     make(host, image)?;
-    write_config(host)?;
-    start(host)?;
-    process::wait_for(&format!("`{}` answer", host.name), READY_WITHIN, || is_ready(host))
-        .map_err(|failure| failure.hint(format!("see `{}`", host.folder().join("console.log").display())))
+    let limit = if host.init == Init::Virtual {
+        virtual_machine::furnish(&host.root(), kernel)?;
+        // The disks go over to the machine.
+        clean_up(host)?;
+        virtual_machine::start(host, kernel)?;
+        READY_WITHIN_VIRTUAL
+    } else {
+        write_config(host)?;
+        start(host)?;
+        READY_WITHIN
+    };
+    process::wait_for(&format!("`{}` answer", host.name), limit, || is_ready(host))
 }
 
 /// Powers the host off and takes away what it had of this machine. Its root and its log stay until the next start.
 pub fn down(host: &Host) -> Outcome {
     if let Some(pid) = supervisor(host) {
-        // The container's manager ends the host in order when it is asked to end.
-        for child in children(pid) {
-            signal("-TERM", &child)?;
+        for process in managers(host, pid) {
+            signal("-TERM", &process)?;
         }
         let is_down = || supervisor(host).is_none();
         if process::wait_for("the host power off", DOWN_WITHIN, is_down).is_err() {
@@ -57,18 +78,19 @@ pub fn supervisor(host: &Host) -> Option<u32> {
     let folder = host.folder();
     let pid: u32 = fs::read_to_string(folder.join("supervisor.pid")).ok()?.trim().parse().ok()?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let folder = folder.display().to_string();
-    String::from_utf8_lossy(&line).split('\0').any(|word| word == folder).then_some(pid)
+    // It is told its folder, or files in there.
+    String::from_utf8_lossy(&line).split('\0').any(|word| Path::new(word).starts_with(&folder)).then_some(pid)
 }
 
 /// Returns whether the host lets us in and has started all it starts.
 pub fn is_ready(host: &Host) -> bool {
     let question = match host.init {
-        Init::Systemd => "systemctl is-system-running",
+        Init::Systemd | Init::Virtual => "systemctl is-system-running",
         Init::BusyBox => "echo running",
     };
+    let patience = if host.init == Init::Virtual { "ConnectTimeout=15" } else { "ConnectTimeout=2" };
     let mut ssh = Command::new("ssh");
-    ssh.arg("-F").arg(inventory::ssh_config()).args(["-o", "ConnectTimeout=2", host.name, question]);
+    ssh.arg("-F").arg(inventory::ssh_config()).args(["-o", patience, host.name, question]);
     process::read(&mut ssh).is_ok_and(|answer| answer.trim() == "running")
 }
 
@@ -80,7 +102,7 @@ fn make(host: &Host, image: &Path) -> Outcome {
         make_disk(&folder, disk)?;
     }
     match host.init {
-        Init::Systemd => make_debian(host, image, &root)?,
+        Init::Systemd | Init::Virtual => make_debian(host, image, &root)?,
         Init::BusyBox => make_busybox(host, image, &root)?,
     }
     // The disk holds the same files as the root, so that a fault can be tried on both.
@@ -128,15 +150,15 @@ fn make_disk(folder: &Path, (file, place, size, inodes): Disk) -> Outcome {
 
 fn write_config(host: &Host) -> Outcome {
     let (init, kill_signal) = match host.init {
-        Init::Systemd => ("/usr/lib/world/boot", "SIGRTMIN+3"),
+        Init::Systemd | Init::Virtual => ("/usr/lib/world/boot", "SIGRTMIN+3"),
         Init::BusyBox => ("/sbin/init", "SIGUSR2"),
     };
     let config = format!(
-        "name={} veth={} mac=02:77:00:00:00:{:02x} address={} ipv6={} many={} gateway={} bridge={} init={init} \
+        "name={} veth={} mac={} address={} ipv6={} many={} gateway={} bridge={} init={init} \
          kill_signal={kill_signal} memory_max={MEMORY_MAX} pids_max={PIDS_MAX}\n",
         host.name,
         host.veth(),
-        host.number,
+        host.mac(),
         host.address(),
         host.ipv6(),
         host.many(),
@@ -168,7 +190,7 @@ fn start(host: &Host) -> Outcome {
 /// Kills what did not end in time; the host's own processes die with its first one.
 fn kill_all(host: &Host) -> Outcome {
     let Some(pid) = supervisor(host) else { return Ok(()) };
-    for manager in children(pid) {
+    for manager in managers(host, pid) {
         for first in manager.parse().map(children).unwrap_or_default() {
             signal("-KILL", &first)?;
         }
@@ -185,6 +207,9 @@ fn clean_up(host: &Host) -> Outcome {
             Command::new("find").arg(group).args(["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]),
         );
     }
+    if host.init == Init::Virtual && supervisor(host).is_none() {
+        virtual_machine::unplug(host)?;
+    }
     if Path::new("/run/netns").join(host.name).exists() {
         network::ip(&["netns", "del", host.name])?;
     }
@@ -195,6 +220,12 @@ fn clean_up(host: &Host) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Returns the processes that end the host when they are asked to: the container's manager, in order; what emulates a machine, at
+/// once.
+fn managers(host: &Host, supervisor: u32) -> Vec<String> {
+    if host.init == Init::Virtual { vec![supervisor.to_string()] } else { children(supervisor) }
 }
 
 fn children(pid: u32) -> Vec<String> {

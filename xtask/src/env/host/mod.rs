@@ -1,11 +1,13 @@
 //! Real hosts over real SSH: Debian with systemd, and one with nothing but BusyBox. Each boots in its own network namespace,
-//! can be rebooted, and is made afresh from a cached image whenever it is started.
+//! can be rebooted, and is made afresh from a cached image whenever it is started. One more has a kernel of its own.
 
 mod image;
 mod inventory;
+mod kernel;
 mod keys;
 mod machine;
 mod network;
+mod virtual_machine;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -24,6 +26,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("mkfs.ext4", "e2fsprogs"),
     ("losetup", "mount"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    // Tests look at the network from outside with it.
+    ("ping", "iputils-ping"),
 ];
 
 /// The hosts of the test world.
@@ -34,9 +39,11 @@ pub struct Hosts;
 enum Init {
     Systemd,
     BusyBox,
+    /// Systemd, on a kernel of its own in a virtual machine.
+    Virtual,
 }
 
-/// One host; its name is also that of its network namespace.
+/// One host; its name is also that of its network namespace, where it has one.
 struct Host {
     name: &'static str,
     init: Init,
@@ -44,13 +51,15 @@ struct Host {
     number: u8,
 }
 
-const HOSTS: [Host; 5] = [
+const HOSTS: [Host; 6] = [
     Host { name: "th1", init: Init::Systemd, number: 2 },
     Host { name: "th2", init: Init::Systemd, number: 3 },
     Host { name: "th3", init: Init::BusyBox, number: 4 },
     // For the tests of the whole program, so that those of the faults do not wait for them.
     Host { name: "th4", init: Init::Systemd, number: 5 },
     Host { name: "th5", init: Init::Systemd, number: 6 },
+    // Has what the kernel of this machine may lack. All of it is emulated, and ten times slower than the others.
+    Host { name: "th6", init: Init::Virtual, number: 7 },
 ];
 
 impl Host {
@@ -65,6 +74,10 @@ impl Host {
     /// Returns a range of which the host answers on every address, so that it can play many.
     fn many(&self) -> String {
         format!("10.77.{}.0/24", self.number)
+    }
+
+    fn mac(&self) -> String {
+        format!("02:77:00:00:00:{:02x}", self.number)
     }
 
     /// Returns this machine's end of the host's cable.
@@ -90,10 +103,11 @@ impl Part for Hosts {
         debian::install_missing(PROGRAMS)?;
         let _one_at_a_time = lock()?;
         let image = image::ready()?;
+        let kernel = kernel::ready(&image)?;
         keys::make()?;
         inventory::write_client_files()?;
         network::up(&image)?;
-        in_parallel(|host| machine::up(host, &image))?;
+        in_parallel(|host| machine::up(host, &image, &kernel))?;
         inventory::write()?;
         Ok(vec![("CHAOS_TEST_HOSTS".to_owned(), inventory::path().display().to_string())])
     }

@@ -62,7 +62,8 @@ pub fn ip(arguments: &[&str]) -> Outcome {
     process::read(Command::new("ip").args(arguments)).map(drop)
 }
 
-fn exists(link: &str) -> bool {
+/// Returns whether this machine has such an interface.
+pub fn exists(link: &str) -> bool {
     Path::new("/sys/class/net").join(link).exists()
 }
 

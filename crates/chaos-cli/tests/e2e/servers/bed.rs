@@ -13,6 +13,8 @@ use crate::world::Experiment;
 const MARGIN: &str = "2s";
 /// How long a host may take to undo by itself, its deadline or its boot included.
 const UNDONE_WITHIN: Duration = Duration::from_secs(40);
+/// The same for a host all of which is emulated, where a boot alone takes as long and every look ten seconds.
+const UNDONE_WITHIN_EMULATED: Duration = Duration::from_secs(180);
 /// Between two looks at a host that shall undo by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long what a boot or a cable has begun may take.
@@ -37,6 +39,8 @@ pub struct Bed {
 /// What a test needs on its hosts besides what every host has.
 #[derive(Debug, Clone, Copy)]
 pub struct Set {
+    /// Which host it is.
+    pub host: &'static str,
     /// Shell text that makes what the test acts on.
     pub set_up: &'static str,
     /// Shell text that takes it away again.
@@ -50,8 +54,11 @@ pub struct Set {
 }
 
 impl Set {
-    /// Nothing.
-    pub const NONE: Self = Self { set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
+    /// Nothing, on whichever host is free.
+    pub const NONE: Self =
+        Self { host: "any", set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
+    /// Nothing, on the host whose kernel has every module. All of it is emulated.
+    pub const EMULATED: Self = Self { host: "th6", ..Self::NONE };
 }
 
 /// What is seen of one host.
@@ -68,12 +75,12 @@ impl Bed {
         Self::of(|runtime| runtime.block_on(TestHost::get_all(names)), Set::NONE)
     }
 
-    /// Takes any host, with this set up on it.
+    /// Takes the host of the set, with the set on it.
     pub fn take_any(set: Set) -> Option<Self> {
-        Self::of(|runtime| Some(vec![runtime.block_on(TestHost::get("any"))?]), set)
+        Self::of(|runtime| Some(vec![runtime.block_on(TestHost::get(set.host))?]), set)
     }
 
-    /// Takes any host as it is after a reboot, without what earlier tests have left in its memory.
+    /// Takes the host of the set as it is after a reboot, without what earlier tests have left in its memory.
     pub fn take_any_rebooted(set: Set) -> Option<Self> {
         let mut bed = Self::take_any(set)?;
         bed.reboot();
@@ -171,17 +178,19 @@ impl Bed {
     /// Waits until the hosts are as they were, with nobody's help.
     pub fn wait_for_deadlines(&self, at: &str) {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
-        let end = Instant::now() + UNDONE_WITHIN;
+        let is_emulated = self.hosts.iter().any(|host| host.host.is_virtual());
+        let limit = if is_emulated { UNDONE_WITHIN_EMULATED } else { UNDONE_WITHIN };
+        let end = Instant::now() + limit;
         // A look at everything takes long; the ropes say when it is time for one.
         for (host, before) in self.hosts.iter().zip(&self.before) {
             while !self.ropes_are_done(host, before) {
                 let rope = || self.runtime.block_on(host.sh(ROPES_NOT_DONE));
-                assert!(Instant::now() < end, "{what} within {UNDONE_WITHIN:?}; at work: {}", rope());
+                assert!(Instant::now() < end, "{what} within {limit:?}; at work: {}", rope());
                 std::thread::sleep(LOOK_EVERY);
             }
         }
         while let Some(difference) = self.difference_by_itself() {
-            assert!(Instant::now() < end, "{what} within {UNDONE_WITHIN:?}: {difference}");
+            assert!(Instant::now() < end, "{what} within {limit:?}: {difference}");
             std::thread::sleep(LOOK_EVERY);
         }
     }

@@ -50,6 +50,7 @@ pub const PODMAN: Set = Set {
     after_reboot: "podman start shop-db-1 >/dev/null",
     look: look!("podman"),
     container: Some(("podman", "shop-db-1")),
+    ..Set::NONE
 };
 
 /// One under Docker, which Docker starts again at a boot unless somebody had stopped it.
@@ -65,4 +66,5 @@ pub const DOCKER: Set = Set {
     after_reboot: "",
     look: look!("docker"),
     container: Some(("docker", "shop-db-1")),
+    ..Set::NONE
 };

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Makes a virtual machine of a test host's root. Runs inside the root; the packages of what it needs are arguments.
+set -eu
+dpkg -i "$@" > /dev/null
+rm -f "$@"
+depmod "$(ls /usr/lib/modules)"
+cat > /etc/systemd/system/world-agent.service << 'UNIT'
+[Unit]
+Description=Runs what tests want to know of this machine
+[Service]
+ExecStart=/usr/bin/python3 -B /usr/lib/world/agent
+# What a test has left running on purpose is no matter of this service.
+KillMode=process
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl -q enable world-agent
