@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Host, Init, inventory, keys, network, virtual_machine};
+use super::{Host, Init, image, inventory, keys, network, virtual_machine};
 use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
@@ -47,8 +47,9 @@ fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
     make(host, image)?;
     let limit = if host.init == Init::Virtual {
         virtual_machine::furnish(&host.root(), kernel)?;
-        // The disks go over to the machine.
-        clean_up(host)?;
+        for disk in [ROOT_DISK, EXT_DISK] {
+            write_disk(&host.folder(), disk)?;
+        }
         virtual_machine::start(host, kernel)?;
         READY_WITHIN_VIRTUAL
     } else {
@@ -99,7 +100,10 @@ fn make(host: &Host, image: &Path) -> Outcome {
     // A cut network is a test's, not the world's.
     remove(&folder.join("cut"))?;
     for disk in [ROOT_DISK, EXT_DISK] {
-        make_disk(&folder, disk)?;
+        match host.init {
+            Init::Virtual => make_place(&folder, disk)?,
+            Init::Systemd | Init::BusyBox => make_disk(&folder, disk)?,
+        }
     }
     match host.init {
         Init::Systemd | Init::Virtual => make_debian(host, image, &root)?,
@@ -136,6 +140,24 @@ fn make_busybox(host: &Host, image: &Path, root: &Path) -> Outcome {
             .arg(host.name),
     )
     .map(drop)
+}
+
+/// Makes an empty folder for what [`write_disk`] will put on a disk.
+fn make_place(folder: &Path, (_, place, ..): Disk) -> Outcome {
+    let place = folder.join(place);
+    image::remove(&place)?;
+    fs::create_dir_all(&place).context(|| format!("make the folder `{}`", place.display()))
+}
+
+/// Puts a folder on a disk, and removes it. Nothing is mounted: a mount lives on in what another host, which starts at the same time,
+/// has seen of this machine's mounts, and two systems on one disk destroy it.
+fn write_disk(folder: &Path, (file, place, size, inodes): Disk) -> Outcome {
+    let (disk, place) = (folder.join(file), folder.join(place));
+    remove(&disk)?;
+    process::read(Command::new("truncate").args(["-s", size]).arg(&disk))?;
+    let mut make = Command::new("mkfs.ext4");
+    process::read(make.args(["-q", "-F", "-N", inodes, "-d"]).args([&place, &disk]))?;
+    image::remove(&place)
 }
 
 /// Makes a file system in a file and mounts it.
