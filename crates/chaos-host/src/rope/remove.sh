@@ -38,10 +38,10 @@ if [ -d "$rope_dir" ]; then
     # No name is guessed: what we did not write stays, and then the directory stays and is reported. The last ones are of those
     # who died while they freed the lock of a dead one.
     ours='deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against acted again made done.new done lock'
-    # With `-d` one program does it all. Not every `rm` knows it, and then nothing of ours is gone yet.
+    # With `-d` one program does it all; not every `rm` knows it.
     if cd "$rope_dir"; then
         rm -fd $ours lock.[0-9]* "$rope_dir" 2>/dev/null ||
-            { [ ! -e undo.sh ] && [ ! -e done ] || rm -f $ours lock.[0-9]*; rmdir "$rope_dir"; }
+            { rm -f $ours lock.[0-9]*; rmdir "$rope_dir"; }
     fi
     cd /
     [ ! -d "$rope_dir" ] || fail 69 "$rope_dir cannot be removed"

@@ -132,7 +132,7 @@ impl<F: HostFault> Use<F> {
     /// Waits until the deadline on the host has come and its undo is done.
     pub async fn wait_for_deadline(&self, host: &TestHost) {
         let done = format!("[ -e {}/done ]", self.step.rope.dir);
-        wait_until("the deadline comes", Duration::from_secs(30), async || host.is_true(&done).await).await;
+        wait_until("the deadline comes", Duration::from_secs(60), async || host.is_true(&done).await).await;
     }
 }
 
@@ -153,7 +153,13 @@ pub async fn here(command: &str) -> (bool, String, Duration) {
 /// The command that logs in to a host anew.
 pub fn ssh(host: &TestHost) -> String {
     let config = inventory().unwrap().ssh_config;
-    format!("ssh -F {} -o ControlPath=none -o ConnectTimeout=5 {}", config.display(), host.host.name)
+    // An emulated host is slow, and may just lose what we send.
+    let patience = if host.host.is_virtual() { 30 } else { 5 };
+    format!(
+        "timeout -k 1 60 ssh -F {} -o ControlPath=none -o ConnectTimeout={patience} {}",
+        config.display(),
+        host.host.name
+    )
 }
 
 /// Whether a new SSH login gets a command run.

@@ -66,6 +66,9 @@ impl Setup {
             }],
             "discovery": {"enabled": self.may_choose, "exclude_services": self.excluded},
         });
+        if host.host.is_virtual() {
+            config["hosts"][0]["connect_timeout"] = json!("30s");
+        }
         if let Some(margin) = self.margin {
             config["deadline_margin"] = json!(margin);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -60,6 +61,9 @@ pub struct Keys {
     /// Let in nowhere.
     pub stranger: PathBuf,
 }
+
+/// How long a virtual machine that lives may take for a question that is no work.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One host.
 #[derive(Debug, Clone, Deserialize)]
@@ -136,7 +140,8 @@ impl Host {
     /// Returns what tells one boot from another, read from outside; none while it is between two boots.
     pub async fn boot_id(&self) -> Option<String> {
         if let Some(agent) = &self.agent {
-            let answer = super::agent::ask(agent, "cat /proc/sys/kernel/random/boot_id").await?;
+            let ask = super::agent::ask(agent, "cat /proc/sys/kernel/random/boot_id");
+            let answer = tokio::time::timeout(ANSWERED_WITHIN, ask).await.ok()??;
             return (answer.code == Some(0)).then(|| answer.stdout.trim().to_owned());
         }
         let path = format!("/proc/{}/root/proc/sys/kernel/random/boot_id", self.first_process()?);

@@ -27,11 +27,12 @@ use tokio::process::Command;
 
 /// How long a test waits for a host that another one has. A crash matrix keeps its host for minutes.
 const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
-/// A boot takes a second on an idle machine. What does not end by itself is killed after a minute and a half.
+/// A boot takes a second on an idle machine, and half a minute where it is emulated. What does not end by itself is killed after a
+/// minute and a half.
 const BOOTED_WITHIN: Duration = Duration::from_secs(150);
 /// No command of a test takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
-/// Stands for all hosts with systemd: they are alike.
+/// Stands for all containers with systemd: they are alike.
 const ANY: &str = "any";
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -57,7 +58,7 @@ pub struct Ended {
 
 impl TestHost {
     /// Returns the host as soon as nobody else has it, with its network whole; says that the test is skipped when the hosts
-    /// are not up. `any` is whichever host with systemd is free first. A test that needs several takes them with
+    /// are not up. `any` is whichever container with systemd is free first. A test that needs several takes them with
     /// [`TestHost::get_all`]; who has one of them must not wait for another.
     pub async fn get(name: &str) -> Option<Self> {
         let Some(inventory) = inventory() else { return skipped("they were never started") };

@@ -60,9 +60,8 @@ fn describe(host: &Host) -> Value {
         Init::Virtual => ("virtual", json!(2222), debian_users()),
         Init::BusyBox => ("busybox", Value::Null, json!({"root": {}, "plain": {}})),
     };
-    // A container is entered by its namespaces; a virtual machine has none that could be entered, so it is asked.
-    let is_virtual = host.init == Init::Virtual;
-    let agent = if is_virtual { json!(virtual_machine::agent(host)) } else { Value::Null };
+    // A virtual machine has no namespaces that could be entered, so it is asked.
+    let agent = if host.init == Init::Virtual { json!(virtual_machine::agent(host)) } else { Value::Null };
     json!({
         "name": host.name,
         "init": init,
@@ -73,8 +72,6 @@ fn describe(host: &Host) -> Value {
         "port_many": port_many,
         "users": users,
         "folder": host.folder(),
-        "root": host.root(),
-        "netns": if is_virtual { "" } else { host.name },
         "agent": agent,
         "veth": host.veth(),
     })

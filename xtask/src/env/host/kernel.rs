@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::super::debian;
 use super::image;
 use crate::Outcome;
 use crate::failure::{Context, Failure};
@@ -50,6 +51,7 @@ fn make(folder: &Path, image: &Path) -> Outcome {
 /// Downloads the packages as `kernel.deb` and `kmod.deb`. They come from the Debian that hosts are, whichever this machine is, so apt
 /// is given lists of its own.
 fn fetch(folder: &Path) -> Outcome {
+    let _alone = debian::alone();
     let lists = folder.join("lists");
     let source = folder.join("sources");
     fs::create_dir_all(lists.join("partial")).context(|| format!("create `{}`", lists.display()))?;
@@ -66,6 +68,8 @@ fn fetch(folder: &Path) -> Outcome {
             "Dir::Cache::srcpkgcache=".to_owned(),
             // The folder is below our home, which the user that apt downloads as may not enter.
             "APT::Sandbox::User=root".to_owned(),
+            "APT::Update::Error-Mode=any".to_owned(),
+            "Acquire::Retries=3".to_owned(),
         ] {
             command.arg("-o").arg(option);
         }

@@ -14,6 +14,10 @@ use crate::process;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The same for a machine that is emulated: half a minute, and while the rest is compiled several.
 const READY_WITHIN_VIRTUAL: Duration = Duration::from_secs(300);
+/// Until there is a process at all.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+/// An answer that has not come by then never will.
+const ANSWERED_WITHIN: &str = "30";
 /// Some services of a host are slow to stop on purpose.
 const DOWN_WITHIN: Duration = Duration::from_secs(30);
 /// A file system of a host: file, folder, size, inodes. All of them are small, so that a test that fills one fills neither
@@ -31,15 +35,19 @@ pub fn up(host: &Host, image: &Path, kernel: &Path) -> Outcome {
     if supervisor(host).is_some() && is_ready(host) {
         return Ok(());
     }
-    // What emulates a machine has been seen to stand still in the middle of a boot.
-    let tries = if host.init == Init::Virtual { 3 } else { 1 };
-    let mut booted = boot(host, image, kernel);
-    for _ in 1..tries {
-        if booted.is_err() {
-            booted = boot(host, image, kernel);
+    let see = || {
+        let log = |name: &str| host.folder().join(name).display().to_string();
+        format!("see `{}` and `{}`", log("console.log"), log("supervisor.log"))
+    };
+    match boot(host, image, kernel) {
+        // What emulates a machine is one more thing that may stand still.
+        Err(failure) if host.init == Init::Virtual => {
+            eprintln!("Booting `{}` once more: {}", host.name, failure.hint(see()));
+            boot(host, image, kernel)
         }
+        booted => booted,
     }
-    booted.map_err(|failure| failure.hint(format!("see `{}`", host.folder().join("console.log").display())))
+    .map_err(|failure| failure.hint(see()))
 }
 
 fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
@@ -57,7 +65,14 @@ fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
         start(host)?;
         READY_WITHIN
     };
-    process::wait_for(&format!("`{}` answer", host.name), limit, || is_ready(host))
+    let what = format!("`{}` answer", host.name);
+    process::wait_for(&what, STARTED_WITHIN, || supervisor(host).is_some())?;
+    let mut is_up = false;
+    process::wait_for(&what, limit, || {
+        is_up = is_ready(host);
+        is_up || supervisor(host).is_none()
+    })?;
+    if is_up { Ok(()) } else { Err(Failure::new(format!("see {what}")).because("it has ended")) }
 }
 
 /// Powers the host off and takes away what it had of this machine. Its root and its log stay until the next start.
@@ -90,8 +105,12 @@ pub fn is_ready(host: &Host) -> bool {
         Init::BusyBox => "echo running",
     };
     let patience = if host.init == Init::Virtual { "ConnectTimeout=15" } else { "ConnectTimeout=2" };
-    let mut ssh = Command::new("ssh");
-    ssh.arg("-F").arg(inventory::ssh_config()).args(["-o", patience, host.name, question]);
+    // Once it is connected, ssh waits for ever.
+    let mut ssh = Command::new("timeout");
+    ssh.args(["-k", "1", ANSWERED_WITHIN, "ssh"])
+        .arg("-F")
+        .arg(inventory::ssh_config())
+        .args(["-o", patience, host.name, question]);
     process::read(&mut ssh).is_ok_and(|answer| answer.trim() == "running")
 }
 
@@ -172,8 +191,8 @@ fn make_disk(folder: &Path, (file, place, size, inodes): Disk) -> Outcome {
 
 fn write_config(host: &Host) -> Outcome {
     let (init, kill_signal) = match host.init {
-        Init::Systemd | Init::Virtual => ("/usr/lib/world/boot", "SIGRTMIN+3"),
         Init::BusyBox => ("/sbin/init", "SIGUSR2"),
+        _ => ("/usr/lib/world/boot", "SIGRTMIN+3"),
     };
     let config = format!(
         "name={} veth={} mac={} address={} ipv6={} many={} gateway={} bridge={} init={init} \

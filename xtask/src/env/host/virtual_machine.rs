@@ -11,9 +11,8 @@ use crate::process;
 
 /// In MiB. It runs no more than the other hosts do; what it does not use costs nothing.
 const MEMORY: &str = "768";
-/// No question to a device that is not there, no login prompt on a console that nobody reads, and device names as the kernel
-/// gives them.
-const COMMAND_LINE: &str = "console=ttyS0 quiet net.ifnames=0 systemd.getty_auto=0 systemd.mask=getty@tty1.service \
+/// No question to a device that is not there, and no login prompt on a console that nobody reads.
+const COMMAND_LINE: &str = "console=ttyS0 quiet systemd.getty_auto=0 systemd.mask=getty@tty1.service \
     systemd.show_status=no mitigations=off nokaslr panic=10";
 
 /// Returns the socket by which tests ask the host, as they would enter the namespaces of a container.

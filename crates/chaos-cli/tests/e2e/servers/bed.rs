@@ -178,8 +178,7 @@ impl Bed {
     /// Waits until the hosts are as they were, with nobody's help.
     pub fn wait_for_deadlines(&self, at: &str) {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
-        let is_emulated = self.hosts.iter().any(|host| host.host.is_virtual());
-        let limit = if is_emulated { UNDONE_WITHIN_EMULATED } else { UNDONE_WITHIN };
+        let limit = if self.is_emulated() { UNDONE_WITHIN_EMULATED } else { UNDONE_WITHIN };
         let end = Instant::now() + limit;
         // A look at everything takes long; the ropes say when it is time for one.
         for (host, before) in self.hosts.iter().zip(&self.before) {
@@ -227,6 +226,10 @@ impl Bed {
         self.hosts.iter().map(entry).collect::<Vec<_>>().join(", ")
     }
 
+    fn is_emulated(&self) -> bool {
+        self.hosts.iter().any(|host| host.host.is_virtual())
+    }
+
     /// Returns `target_config:` in flow style.
     pub fn config(&self) -> String {
         self.config_with(MARGIN)
@@ -234,8 +237,9 @@ impl Bed {
 
     fn config_with(&self, margin: &str) -> String {
         let known_hosts = inventory().unwrap().known_hosts;
+        let patience = if self.is_emulated() { "30s" } else { "5s" };
         format!(
-            "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none}}, deadline_margin: {margin}}}",
+            "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none, connect_timeout: {patience}}}, deadline_margin: {margin}}}",
             self.entries(),
             known_hosts.display()
         )

@@ -2,7 +2,7 @@
 # The first process on the disk of the virtual machine. Its network is there before systemd is, as it is for the other hosts; what it
 # is called comes from the command line of the kernel.
 mount -t proc proc /proc
-modprobe -a virtio_net virtio_console virtio_rng
+modprobe -a virtio_net virtio_console virtio_rng || echo 'the devices of the machine have no modules'
 # An address is there at once, without a second in which the network is asked whether it is free.
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad

@@ -8,6 +8,6 @@ for disk in vda vdb; do
     until [ -b "/dev/$disk" ] || [ "$tries" -eq 0 ]; do tries=$((tries - 1)); sleep 0.1; done
 done
 mount -t ext4 /dev/vda /root && mount -t ext4 /dev/vdb /root/ext && umount /dev && exec switch_root /root /usr/lib/world/boot
-# Whoever waits for the machine sees at once that it will never come.
+# The machine ends with this, and whoever waits for it sees that it will never come.
 echo 'the disks of the machine cannot be mounted'
 poweroff -f

@@ -9,6 +9,8 @@ cat > /etc/systemd/system/world-agent.service << 'UNIT'
 Description=Runs what tests want to know of this machine
 [Service]
 ExecStart=/usr/bin/python3 -B /usr/lib/world/agent
+Restart=always
+RestartSec=1
 # What a test has left running on purpose is no matter of this service.
 KillMode=process
 [Install]
