@@ -208,12 +208,7 @@ async fn a_queue_of_somebody_else_is_never_touched() {
     let mut slow = Latency::new(&host, json!({})).await;
     slow.inject().await;
     host.sh(theirs).await;
-    let error = slow.finish().await.unwrap_err().chain();
-    assert!(error.contains("is not ours any more"), "{error}");
-    let reverted = slow.revert().await;
-    assert_eq!(reverted.conflicts_total, 1);
-    assert_eq!(reverted.conflicts[0].what, "queue of eth0");
-    slow.disarm().await;
+    slow.assert_queue_replaced().await;
     host.sh(is_theirs).await;
     host.sh("tc qdisc del dev eth0 root").await;
     host.assert_same(&before).await;

@@ -129,6 +129,16 @@ impl<F: HostFault> Use<F> {
         self.session = None;
     }
 
+    /// Sees that a queue of somebody else in the place of ours is noticed, and left alone.
+    pub async fn assert_queue_replaced(&mut self) {
+        let error = self.finish().await.unwrap_err().chain();
+        assert!(error.contains("is not ours any more"), "{error}");
+        let reverted = self.revert().await;
+        assert_eq!(reverted.conflicts_total, 1);
+        assert_eq!(reverted.conflicts[0].what, "queue of eth0");
+        self.disarm().await;
+    }
+
     /// Waits until the deadline on the host has come and its undo is done.
     pub async fn wait_for_deadline(&self, host: &TestHost) {
         let done = format!("[ -e {}/done ]", self.step.rope.dir);

@@ -34,8 +34,6 @@ const BOOTED_WITHIN: Duration = Duration::from_secs(150);
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// Stands for all containers with systemd: they are alike.
 const ANY: &str = "any";
-/// What is gone by then did not stay.
-const STAYS_MIN: Duration = Duration::from_secs(2);
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -141,13 +139,7 @@ impl TestHost {
 
     /// Ends the test when anything is not as in `before`.
     pub async fn assert_same(&self, before: &HostSnapshot) {
-        let mut difference = before.diff(&self.snapshot().await);
-        // A host does things by itself, too. A process that has nothing of ours in its words is looked for once more.
-        let is_theirs = |line: &str| line.starts_with("+ processes: ") && !line.contains("chaos");
-        if !difference.is_empty() && difference.lines().all(is_theirs) {
-            tokio::time::sleep(STAYS_MIN).await;
-            difference = before.diff(&self.snapshot().await);
-        }
+        let difference = before.diff(&self.snapshot().await);
         assert!(difference.is_empty(), "{} is not as it was:\n{difference}", self.host.name);
     }
 

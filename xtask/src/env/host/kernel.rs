@@ -6,9 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::debian;
 use super::image;
 use crate::Outcome;
+use crate::env::debian;
 use crate::failure::{Context, Failure};
 use crate::process;
 

@@ -58,11 +58,12 @@ fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
         for disk in [ROOT_DISK, EXT_DISK] {
             write_disk(&host.folder(), disk)?;
         }
-        virtual_machine::start(host, kernel)?;
+        start(host, &mut virtual_machine::plugged_in(host, kernel)?)?;
         READY_WITHIN_VIRTUAL
     } else {
         write_config(host)?;
-        start(host)?;
+        let folder = host.folder();
+        start(host, Command::new("setsid").arg(folder.join("supervise")).arg(&folder))?;
         READY_WITHIN
     };
     let what = format!("`{}` answer", host.name);
@@ -211,15 +212,13 @@ fn write_config(host: &Host) -> Outcome {
     write_program(&folder.join("supervise"), include_str!("supervise.sh"))
 }
 
-fn start(host: &Host) -> Outcome {
-    let folder = host.folder();
-    let log = folder.join("supervisor.log");
+/// Starts what keeps a host running. It outlives us.
+fn start(host: &Host, program: &mut Command) -> Outcome {
+    let log = host.folder().join("supervisor.log");
     let what = || format!("write `{}`", log.display());
     let output = File::create(&log).context(what)?;
     let errors = output.try_clone().context(what)?;
-    Command::new("setsid")
-        .arg(folder.join("supervise"))
-        .arg(&folder)
+    program
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)

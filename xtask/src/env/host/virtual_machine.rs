@@ -1,8 +1,8 @@
 //! What a virtual machine has beside the other hosts: a kernel, a process that emulates it, a port by which tests ask it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::{Host, network};
 use crate::Outcome;
@@ -43,16 +43,13 @@ pub fn furnish(root: &Path, kernel: &Path) -> Outcome {
     .map(drop)
 }
 
-/// Starts the host; a reboot of it does not end the process, a power-off does.
-pub fn start(host: &Host, kernel: &Path) -> Outcome {
+/// Gives the host its cable, and returns the command that starts it; a reboot of it does not end the process, a power-off does.
+pub fn plugged_in(host: &Host, kernel: &Path) -> Outcome<Command> {
     let folder = host.folder();
     plug(host)?;
-    let log = folder.join("supervisor.log");
-    let what = || format!("write `{}`", log.display());
-    let output = File::create(&log).context(what)?;
-    let errors = output.try_clone().context(what)?;
     let place = |name: &str| folder.join(name).display().to_string();
-    Command::new("setsid")
+    let mut machine = Command::new("setsid");
+    machine
         .arg("qemu-system-x86_64")
         // What emulates in hardware may be there and not work. One processor: the network device has one queue then. Page tables of
         // five levels are rare on real machines and slow to emulate.
@@ -73,13 +70,8 @@ pub fn start(host: &Host, kernel: &Path) -> Outcome {
         .args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent"])
         .args(["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"])
         .args(["-chardev", &format!("file,id=console,append=on,path={}", place("console.log"))])
-        .args(["-serial", "chardev:console"])
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .spawn()
-        .map(drop)
-        .context(|| format!("start `{}`", host.name))
+        .args(["-serial", "chardev:console"]);
+    Ok(machine)
 }
 
 /// Takes the host's cable away.

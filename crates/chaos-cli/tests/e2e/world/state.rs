@@ -1,6 +1,7 @@
 //! The state directory of one test, and what the journals in it say.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -59,17 +60,26 @@ impl StateDir {
         after.filter_map(|text| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).collect()
     }
 
-    /// Checks that there is nothing but journals, and locks that were never signed: those are only swept when they are some
-    /// seconds old.
-    pub fn assert_only_journals(&self) {
+    /// Makes locks that were never signed as old as those that are swept, and returns whether there are any.
+    pub fn age_unsigned_locks(&self) -> bool {
         let is_unsigned = |path: &PathBuf| {
             path.extension().is_some_and(|ending| ending == "lock")
-                && std::fs::metadata(self.path().join(path)).is_ok_and(|file| file.len() == 0)
+                && std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
         };
+        let locks = self.files().into_iter().map(|path| self.path().join(path)).filter(is_unsigned);
+        let aged = locks.map(|path| {
+            let lock = std::fs::File::options().write(true).open(path).unwrap();
+            lock.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        });
+        aged.count() > 0
+    }
+
+    /// Checks that there is nothing but journals.
+    pub fn assert_only_journals(&self) {
         let others: Vec<PathBuf> = self
             .files()
             .into_iter()
-            .filter(|path| path.extension().is_none_or(|ending| ending != "journal") && !is_unsigned(path))
+            .filter(|path| path.extension().is_none_or(|ending| ending != "journal"))
             .collect();
         assert_eq!(others, Vec::<PathBuf>::new(), "files left in the state directory");
     }
