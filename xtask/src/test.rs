@@ -16,13 +16,14 @@ use crate::{Outcome, process, workspace};
 const THREADS: usize = 4;
 /// The package all of whose tests act on the test hosts.
 const ON_HOSTS: &str = "chaos-server";
-/// Those of its programs that act on the emulated host. They wait for it, and it must not wait for a processor.
-const ON_EMULATED: &str = "network_netem";
-/// Tests of the whole program on that host; they are ignored where nobody asks for the whole crash matrix.
-const END_TO_END_ON_EMULATED: &str = "servers::crash::network_";
 /// The program whose tests are of both kinds, and the module of those that act on the test hosts.
 const END_TO_END: &str = "e2e";
 const END_TO_END_ON_HOSTS: &str = "servers::";
+/// Of the former two, what acts on virtual machines only: it has them to itself, and need not wait for the other hosts.
+const ON_VIRTUAL: &str = "network_netem";
+const END_TO_END_ON_VIRTUAL: &str = "servers::crash::on_virtual::";
+/// As many as there are virtual machines.
+const THREADS_ON_VIRTUAL: &str = "2";
 
 /// Runs of cargo, one after the other.
 type Lane = Vec<Command>;
@@ -49,21 +50,19 @@ pub struct Arguments {
 /// When the test world does not come up, the build fails, or any test does.
 pub fn run(arguments: &Arguments) -> Outcome {
     let world = if arguments.fast { None } else { Some(world_and_build(arguments)?) };
-    let (mut failed, mut tally) = (None, Tally::default());
-    for mut lanes in [lanes(arguments)?, vec![alone(arguments)]] {
-        for cargo in lanes.iter_mut().flatten() {
-            set_variables(cargo, arguments, world.as_ref());
-        }
-        let status =
-            run_lanes(lanes, &mut tally).map_err(|error| Failure::new("run cargo").because(error))?;
-        failed = failed.or(status);
+    let mut lanes = lanes(arguments)?;
+    for cargo in lanes.iter_mut().flatten() {
+        set_variables(cargo, arguments, world.as_ref());
     }
+    let (status, tally) = run_lanes(lanes).map_err(|error| Failure::new("run cargo").because(error))?;
     if let Some(world) = world.filter(|_| arguments.down) {
         world.down()?;
     }
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored);
     // Cargo has said which test failed and why; another line of ours would only bury its summary.
-    failed.map_or(Ok(()), |status| std::process::exit(status.code().unwrap_or(1)))
+    status
+        .filter(|status| !status.success())
+        .map_or(Ok(()), |status| std::process::exit(status.code().unwrap_or(1)))
 }
 
 fn set_variables(cargo: &mut Command, arguments: &Arguments, world: Option<&World>) {
@@ -71,8 +70,7 @@ fn set_variables(cargo: &mut Command, arguments: &Arguments, world: Option<&Worl
         cargo.envs(world.variables.iter().cloned());
         // A skipped test is a failed one here: the world it needs was just set up.
         cargo.env("CHAOS_TEST_REQUIRE", "1");
-        let is_set = cargo.get_envs().any(|(name, _)| name == "RUST_TEST_THREADS");
-        if !is_set && std::env::var_os("RUST_TEST_THREADS").is_none() {
+        if std::env::var_os("RUST_TEST_THREADS").is_none() {
             cargo.env("RUST_TEST_THREADS", THREADS.to_string());
         }
     }
@@ -90,7 +88,7 @@ fn lanes(arguments: &Arguments) -> Outcome<Vec<Lane>> {
         return Ok(vec![vec![cargo]]);
     }
     let (mut on_hosts, others) = programs()?;
-    on_hosts.retain(|name| name != ON_EMULATED);
+    on_hosts.retain(|name| name != ON_VIRTUAL);
     let run = |programs: &[String], more: &[&str]| {
         let mut cargo = cargo_test_of_all();
         for program in programs {
@@ -99,30 +97,16 @@ fn lanes(arguments: &Arguments) -> Outcome<Vec<Lane>> {
         cargo.args(more);
         cargo
     };
-    let end_to_end = [END_TO_END.to_owned()];
+    let (on_virtual, end_to_end) = ([ON_VIRTUAL.to_owned()], [END_TO_END.to_owned()]);
+    let few = ["--", "--test-threads", THREADS_ON_VIRTUAL];
     Ok(vec![
-        vec![run(&on_hosts, &[]), run(&end_to_end, &["--", END_TO_END_ON_HOSTS])],
+        vec![
+            run(&on_hosts, &[]),
+            run(&end_to_end, &["--", END_TO_END_ON_HOSTS, "--skip", END_TO_END_ON_VIRTUAL]),
+        ],
+        vec![run(&on_virtual, &few), run(&end_to_end, &[&few[..], &[END_TO_END_ON_VIRTUAL]].concat())],
         vec![run(&others, &["--lib", "--bins"]), run(&end_to_end, &["--", "--skip", END_TO_END_ON_HOSTS])],
     ])
-}
-
-/// Returns the runs of cargo that nothing else runs beside.
-fn alone(arguments: &Arguments) -> Lane {
-    if arguments.fast || arguments.filter.is_some() {
-        return Vec::new();
-    }
-    let run = |program: &str, more: &[&str]| {
-        let mut cargo = cargo_test_of_all();
-        // They all wait for one host.
-        cargo.args(["--test", program]).args(more).env("RUST_TEST_THREADS", "1");
-        cargo
-    };
-    let mut lane = vec![run(ON_EMULATED, &[])];
-    if arguments.crash_rounds.is_some() {
-        lane.push(run(ON_EMULATED, &["--", "--ignored"]));
-        lane.push(run(END_TO_END, &["--", "--ignored", END_TO_END_ON_EMULATED]));
-    }
-    lane
 }
 
 /// Returns the names of the test programs that act on hosts, and of all others but [`END_TO_END`].
@@ -181,9 +165,9 @@ struct Tally {
     ignored: u64,
 }
 
-/// Runs the lanes side by side, and counts how many tests ended how. Returns how the first run that failed has ended.
-fn run_lanes(lanes: Vec<Lane>, tally: &mut Tally) -> io::Result<Option<ExitStatus>> {
-    let tally = Mutex::new(tally);
+/// Runs the lanes side by side. Returns how the first run that failed has ended, and how many tests ended how.
+fn run_lanes(lanes: Vec<Lane>) -> io::Result<(Option<ExitStatus>, Tally)> {
+    let tally = Mutex::new(Tally::default());
     let outcomes: Vec<io::Result<Vec<ExitStatus>>> = thread::scope(|scope| {
         let run = |lane: Lane| lane.into_iter().map(|cargo| run_and_count(cargo, &tally)).collect();
         let running: Vec<_> = lanes.into_iter().map(|lane| scope.spawn(move || run(lane))).collect();
@@ -191,11 +175,12 @@ fn run_lanes(lanes: Vec<Lane>, tally: &mut Tally) -> io::Result<Option<ExitStatu
         running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| crashed())).collect()
     });
     let statuses = outcomes.into_iter().collect::<io::Result<Vec<_>>>()?;
-    Ok(statuses.into_iter().flatten().find(|status| !status.success()))
+    let failed = statuses.into_iter().flatten().find(|status| !status.success());
+    Ok((failed, tally.into_inner().unwrap_or_default()))
 }
 
 /// Runs cargo, passes on what it prints, and adds up the summaries of the test programs.
-fn run_and_count(mut cargo: Command, tally: &Mutex<&mut Tally>) -> io::Result<ExitStatus> {
+fn run_and_count(mut cargo: Command, tally: &Mutex<Tally>) -> io::Result<ExitStatus> {
     let mut child = cargo.stdout(Stdio::piped()).spawn()?;
     if let Some(output) = child.stdout.take() {
         let mut pieces = Pieces::default();
@@ -256,12 +241,7 @@ mod tests {
     #[test]
     fn every_program_runs_in_one_lane() {
         let (on_hosts, others) = programs().unwrap_or_else(|_| panic!("cargo tells its metadata"));
-        let arguments = Arguments { fast: false, crash_rounds: None, down: false, filter: None };
-        let has_emulated =
-            |lane: &Lane| lane.iter().any(|cargo| cargo.get_args().any(|word| word == ON_EMULATED));
-        let side_by_side = lanes(&arguments).unwrap_or_else(|_| panic!("cargo tells its metadata"));
-        assert!(has_emulated(&alone(&arguments)) && !side_by_side.iter().any(has_emulated));
-        assert!(on_hosts.contains(&ON_EMULATED.to_owned()));
+        assert!(on_hosts.contains(&ON_VIRTUAL.to_owned()));
         assert!(on_hosts.contains(&"disk_fill".to_owned()) && !others.contains(&"disk_fill".to_owned()));
         assert!(others.contains(&"cli".to_owned()) && !on_hosts.contains(&"cli".to_owned()));
         assert!(!on_hosts.contains(&END_TO_END.to_owned()) && !others.contains(&END_TO_END.to_owned()));

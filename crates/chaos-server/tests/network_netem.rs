@@ -1,4 +1,4 @@
-//! Faults that delay, lose, spoil and double what a host sends, on the one test host whose kernel can. What they do is seen from this
+//! Faults that delay, lose, spoil and double what a host sends, on the test hosts whose kernel can. What they do is seen from this
 //! machine, at the other end of the cable.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is off")]
 
@@ -16,13 +16,11 @@ use chaos_server::faults::network_latency::NetworkLatency;
 use chaos_server::faults::network_loss::NetworkLoss;
 use network_world::{Use, connect, here, lets_in, refusal};
 use serde_json::{Value, json};
-use world::{HostSnapshot, TestHost};
+use world::{HostSnapshot, TestHost, VIRTUAL};
 
 type Latency = Use<OnQueue<NetworkLatency>>;
 
-/// The host with a kernel of its own.
-const HOST: &str = "th6";
-/// The hold. An emulated machine takes seconds for a login.
+/// The hold. A virtual machine may take seconds for a login.
 const HOLD: Duration = Duration::from_secs(60);
 /// Questions that one look asks, a hundred a second.
 const ASKED: u32 = 200;
@@ -69,7 +67,7 @@ impl Answers {
         }
     }
 
-    /// Nothing is done to packets that could be seen here: an emulated machine on a busy one may be late by itself. That no queue is
+    /// Nothing is done to packets that could be seen here: a virtual machine on a busy one may be late by itself. That no queue is
     /// left at all is seen in the snapshots.
     fn assert_untouched(&self) {
         // Of what comes late, `ping` does not wait for the last.
@@ -122,7 +120,7 @@ async fn check<Q: QueueFault>(
 
 #[tokio::test]
 async fn each_does_to_packets_what_it_says_and_ends_without_a_trace() {
-    let Some(host) = TestHost::get(HOST).await else { return };
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
     let before = host.snapshot().await;
     let delay = json!({ "delay": "200ms", "jitter": "50ms" });
     let step = "delay every packet by 200ms ± 50ms";
@@ -154,7 +152,7 @@ async fn each_does_to_packets_what_it_says_and_ends_without_a_trace() {
 
 #[tokio::test]
 async fn the_deadline_alone_ends_a_delay_behind_a_cut_network() {
-    let Some(host) = TestHost::get(HOST).await else { return };
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
     let before = host.snapshot().await;
     let target = connect(&host, "root", "15s").await;
     let mut slow = Latency::on(target, Duration::from_secs(1), json!({ "delay": "100ms" })).await;
@@ -170,9 +168,8 @@ async fn the_deadline_alone_ends_a_delay_behind_a_cut_network() {
 }
 
 #[tokio::test]
-#[ignore = "part of the whole crash matrix only: an emulated machine takes long to boot"]
 async fn a_reboot_takes_the_queue_and_recovery_says_so() {
-    let Some(host) = TestHost::get(HOST).await else { return };
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
     // What else runs there by chance is gone before it is compared.
     host.reboot_and_wait().await;
     let before = host.snapshot().await;
@@ -188,7 +185,7 @@ async fn a_reboot_takes_the_queue_and_recovery_says_so() {
 
 #[tokio::test]
 async fn a_queue_of_somebody_else_is_never_touched() {
-    let Some(host) = TestHost::get(HOST).await else { return };
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
     let before = host.snapshot().await;
     let theirs = "tc qdisc replace dev eth0 root handle 42: netem delay 1ms";
     let is_theirs = "tc qdisc show dev eth0 | grep -q '^qdisc netem 42: root .* delay 1ms'";
@@ -220,7 +217,7 @@ fn assert_untouched(reverted: &Reverted) {
 
 #[tokio::test]
 async fn an_interface_with_many_queues_gets_them_all_back() {
-    let Some(host) = TestHost::get(HOST).await else { return };
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
     host.sh("ip tuntap add mq0 mode tap multi_queue && ip link set mq0 up").await;
     let before = host.snapshot().await;
     host.sh("tc qdisc show dev mq0 | grep -q '^qdisc mq 0: root'").await;

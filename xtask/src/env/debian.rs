@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Outcome;
 use crate::failure::{Context, Failure};
@@ -30,7 +30,7 @@ pub fn install(alternatives: &[&str]) -> Outcome {
                 alternatives[0]
             )));
     }
-    let _alone = alone();
+    let _one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     eprintln!("Installing `{wanted}` …");
     process::read(apt().arg("update"))?;
     let package = alternatives
@@ -40,11 +40,6 @@ pub fn install(alternatives: &[&str]) -> Outcome {
     let _services_stay_down = ServicesStayDown::begin()?;
     process::read(apt().args(["install", "-y", "--no-install-recommends", package]))?;
     Ok(())
-}
-
-/// Keeps others from packages while this is held: whoever updates lists removes what others have just downloaded.
-pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Installs the package of each program that is missing: program and package.

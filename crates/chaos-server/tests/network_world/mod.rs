@@ -163,7 +163,7 @@ pub async fn here(command: &str) -> (bool, String, Duration) {
 /// The command that logs in to a host anew.
 pub fn ssh(host: &TestHost) -> String {
     let config = inventory().unwrap().ssh_config;
-    // An emulated host is slow, and may just lose what we send.
+    // A virtual host is slow, and may just lose what we send.
     let patience = if host.host.is_virtual() { 30 } else { 5 };
     format!(
         "timeout -k 1 60 ssh -F {} -o ControlPath=none -o ConnectTimeout={patience} {}",

@@ -1,4 +1,4 @@
-//! Asks a virtual machine by its serial port. It has no namespaces that could be entered from this machine, and neither its network nor
+//! Asks a virtual machine by its serial line. It has no namespaces that could be entered from this machine, and neither its network nor
 //! its SSH server shall have a part in what a test sees.
 
 use std::path::Path;
@@ -6,49 +6,76 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
+use tokio::net::unix::pipe::{OpenOptions, Receiver, Sender};
 use tokio::time::timeout;
 
 use super::Ended;
 
 /// Who works on a question says so every second. A machine that boots says nothing until it has, and is asked again.
 const SILENT_MAX: Duration = Duration::from_secs(10);
-/// Answers to earlier questions that nobody waited for may come first.
-const LINES_MAX: usize = 1000;
+/// Bytes of shell text in one piece: what the line holds is a little more than four times as much.
+const PIECE: usize = 512;
 
-/// Runs shell text as root; none when nothing emulates the machine. It has no exit code when the machine went down under it.
+/// Runs shell text as root; none when there is no machine. It has no exit code when the machine went down under it.
 pub async fn ask(agent: &Path, script: &str) -> Option<Ended> {
-    let stream = UnixStream::connect(agent).await.ok()?;
-    let answer = answer(stream, script).await;
-    Some(answer.unwrap_or(Ended { code: None, stdout: String::new(), stderr: String::new() }))
+    let mut line = Line::open(agent)?;
+    let ended = line.ask(script).await;
+    Some(ended.unwrap_or(Ended { code: None, stdout: String::new(), stderr: String::new() }))
 }
 
-async fn answer(stream: UnixStream, script: &str) -> Option<Ended> {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let id = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (answers, mut questions) = stream.into_split();
-    let question = format!("ask {id} {}\n{script}", script.len());
-    timeout(SILENT_MAX, questions.write_all(question.as_bytes())).await.ok()?.ok()?;
-    let mut answers = BufReader::new(answers);
-    for _ in 0..LINES_MAX {
-        let mut line = Vec::new();
-        if timeout(SILENT_MAX, answers.read_until(b'\n', &mut line)).await.ok()?.ok()? == 0 {
-            return None;
+/// This machine's end of the line. Answers to earlier questions that nobody waited for may come first.
+struct Line {
+    questions: Sender,
+    answers: BufReader<Receiver>,
+}
+
+impl Line {
+    fn open(agent: &Path) -> Option<Self> {
+        let questions = OpenOptions::new().open_sender(agent.join("questions")).ok()?;
+        let answers = OpenOptions::new().open_receiver(agent.join("answers")).ok()?;
+        Some(Self { questions, answers: BufReader::new(answers) })
+    }
+
+    /// Says it piece by piece, and waits for more to be asked for: what the machine reads too late it does not run.
+    async fn ask(&mut self, script: &str) -> Option<Ended> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let id = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        self.say(&format!("ask {id}")).await?;
+        self.line_of(&["more", &id]).await?;
+        for piece in script.as_bytes().chunks(PIECE) {
+            let hex: String = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.say(&format!("text {id} {hex}")).await?;
+            self.line_of(&["more", &id]).await?;
         }
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["end", of, code, stdout, stderr] = words[..] else { continue };
-        if of == id {
-            let stdout = text(&mut answers, stdout).await?;
-            let stderr = text(&mut answers, stderr).await?;
-            return Some(Ended { code: code.parse().ok().filter(|code| *code >= 0), stdout, stderr });
+        self.say(&format!("run {id}")).await?;
+        let end = self.line_of(&["end", &id]).await?;
+        let numbers: Vec<i64> = end.split_whitespace().skip(2).flat_map(str::parse).collect();
+        let [code, stdout, stderr] = numbers[..] else { return None };
+        let code = i32::try_from(code).ok().filter(|code| *code >= 0);
+        Some(Ended { code, stdout: self.text(stdout).await?, stderr: self.text(stderr).await? })
+    }
+
+    async fn say(&mut self, line: &str) -> Option<()> {
+        timeout(SILENT_MAX, self.questions.write_all(format!("{line}\n").as_bytes())).await.ok()?.ok()
+    }
+
+    /// Returns the next line that begins with these words.
+    async fn line_of(&mut self, words: &[&str]) -> Option<String> {
+        loop {
+            let mut line = Vec::new();
+            if timeout(SILENT_MAX, self.answers.read_until(b'\n', &mut line)).await.ok()?.ok()? == 0 {
+                return None;
+            }
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line.split_whitespace().take(words.len()).eq(words.iter().copied()) {
+                return Some(line);
+            }
         }
     }
-    None
-}
 
-async fn text(answers: &mut (impl AsyncReadExt + Unpin), length: &str) -> Option<String> {
-    let mut bytes = vec![0; length.parse().ok()?];
-    timeout(SILENT_MAX, answers.read_exact(&mut bytes)).await.ok()?.ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    async fn text(&mut self, length: i64) -> Option<String> {
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        timeout(SILENT_MAX, self.answers.read_exact(&mut bytes)).await.ok()?.ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
 }

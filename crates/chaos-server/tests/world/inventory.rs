@@ -68,9 +68,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// One host.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Host {
-    /// `th3` has BusyBox only, `th6` is a virtual machine, all others have systemd.
+    /// `th3` has BusyBox only, `th6` and `th7` are virtual machines, all others have systemd.
     pub name: String,
-    /// `systemd`, `busybox`, or `virtual`: systemd on an emulated machine.
+    /// `systemd`, `busybox`, or `virtual`: systemd on a kernel of its own.
     pub init: String,
     /// Its address.
     pub address: Ipv4Addr,
@@ -120,7 +120,7 @@ impl Host {
         self.init == "systemd"
     }
 
-    /// Returns whether all of it is emulated, and slow.
+    /// Returns whether it has a kernel of its own, and is slow.
     pub fn is_virtual(&self) -> bool {
         self.init == "virtual"
     }

@@ -27,13 +27,15 @@ use tokio::process::Command;
 
 /// How long a test waits for a host that another one has. A crash matrix keeps its host for minutes.
 const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
-/// A boot takes a second on an idle machine, and half a minute where it is emulated. What does not end by itself is killed after a
+/// A boot takes a second on an idle machine, and ten where it boots a kernel too. What does not end by itself is killed after a
 /// minute and a half.
 const BOOTED_WITHIN: Duration = Duration::from_secs(150);
 /// No command of a test takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// Stands for all containers with systemd: they are alike.
 const ANY: &str = "any";
+/// Stands for all virtual machines, whose kernel has what this machine's may lack.
+pub const VIRTUAL: &str = "virtual";
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -58,12 +60,16 @@ pub struct Ended {
 
 impl TestHost {
     /// Returns the host as soon as nobody else has it, with its network whole; says that the test is skipped when the hosts
-    /// are not up. `any` is whichever container with systemd is free first. A test that needs several takes them with
+    /// are not up. `any` is whichever container with systemd is free first, [`VIRTUAL`] whichever virtual machine. A test that needs several takes them with
     /// [`TestHost::get_all`]; who has one of them must not wait for another.
     pub async fn get(name: &str) -> Option<Self> {
         let Some(inventory) = inventory() else { return skipped("they were never started") };
         let mut hosts = inventory.hosts;
-        hosts.retain(|host| if name == ANY { host.is_systemd() } else { host.name == name });
+        hosts.retain(|host| match name {
+            ANY => host.is_systemd(),
+            VIRTUAL => host.is_virtual(),
+            _ => host.name == name,
+        });
         hosts.retain(Host::is_up);
         if hosts.is_empty() {
             return skipped("the part is down");

@@ -9,11 +9,10 @@ use crate::Outcome;
 use crate::failure::{Context, Failure};
 use crate::process;
 
-/// The Debian that hosts are.
-pub const SUITE: &str = "bookworm";
+const SUITE: &str = "bookworm";
 /// What hosts have beyond Debian's minimum.
 const PACKAGES: &str = "acl,attr,bind9-host,busybox-static,conntrack,cron,crun,curl,dbus,docker.io,e2fsprogs,\
-     iproute2,iptables,iputils-ping,libcap2-bin,libpam-systemd,netavark,netcat-openbsd,nftables,nginx-light,\
+     iproute2,iptables,iputils-ping,kmod,libcap2-bin,libpam-systemd,netavark,netcat-openbsd,nftables,nginx-light,\
      openssh-server,openssh-sftp-server,podman,procps,psmisc,python3-minimal,stress-ng,sudo,systemd,systemd-sysv,\
      util-linux";
 /// What nobody reads in a container; half of the image.
@@ -37,8 +36,7 @@ pub fn ready() -> Outcome<PathBuf> {
     Ok(image)
 }
 
-/// Returns the folder that survives from run to run.
-pub fn cache() -> Outcome<PathBuf> {
+fn cache() -> Outcome<PathBuf> {
     let home = std::env::var_os("HOME").ok_or_else(|| {
         Failure::new("find the cache folder").because("the environment variable `HOME` is not set")
     })?;
@@ -65,21 +63,21 @@ fn build(image: &Path) -> Outcome {
         remove(&partial.join(folder))?;
     }
     fs::rename(&partial, image).context(|| format!("move the image to `{}`", image.display()))?;
-    remove_others("host-", image)
+    remove_others(image)
 }
 
-/// Removes what former recipes made, and what broken builds left: all of this prefix but `made`.
-pub fn remove_others(prefix: &str, made: &Path) -> Outcome {
+/// Removes the images of former recipes, and what broken builds left.
+fn remove_others(image: &Path) -> Outcome {
     let cache = cache()?;
     let entries = fs::read_dir(&cache).context(|| format!("list `{}`", cache.display()))?;
     entries
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix) && entry.path() != made)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("host-") && entry.path() != image)
         .try_for_each(|entry| remove(&entry.path()))
 }
 
 /// Returns the address that this Debian gets its own packages from.
-pub fn mirror() -> Outcome<String> {
+fn mirror() -> Outcome<String> {
     let files = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
     files
         .iter()

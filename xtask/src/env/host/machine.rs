@@ -12,8 +12,8 @@ use crate::process;
 
 /// A boot takes a second on an idle machine; a busy one may be very busy.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// The same for a machine that is emulated: half a minute, and while the rest is compiled several.
-const READY_WITHIN_VIRTUAL: Duration = Duration::from_secs(300);
+/// The same for a host with a kernel of its own, which boots in ten.
+const READY_WITHIN_VIRTUAL: Duration = Duration::from_secs(180);
 /// Until there is a process at all.
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
 /// An answer that has not come by then never will.
@@ -31,7 +31,7 @@ const MEMORY_MAX: u64 = 4 << 30;
 const PIDS_MAX: u32 = 8192;
 
 /// Makes the host afresh and boots it. Does nothing when it is up.
-pub fn up(host: &Host, image: &Path, kernel: &Path) -> Outcome {
+pub fn up(host: &Host, image: &Path) -> Outcome {
     if supervisor(host).is_some() && is_ready(host) {
         return Ok(());
     }
@@ -39,26 +39,18 @@ pub fn up(host: &Host, image: &Path, kernel: &Path) -> Outcome {
         let log = |name: &str| host.folder().join(name).display().to_string();
         format!("see `{}` and `{}`", log("console.log"), log("supervisor.log"))
     };
-    match boot(host, image, kernel) {
-        // What emulates a machine is one more thing that may stand still.
-        Err(failure) if host.init == Init::Virtual => {
-            eprintln!("Booting `{}` once more: {}", host.name, failure.hint(see()));
-            boot(host, image, kernel)
-        }
-        booted => booted,
-    }
-    .map_err(|failure| failure.hint(see()))
+    boot(host, image).map_err(|failure| failure.hint(see()))
 }
 
-fn boot(host: &Host, image: &Path, kernel: &Path) -> Outcome {
+fn boot(host: &Host, image: &Path) -> Outcome {
     down(host)?;
     make(host, image)?;
     let limit = if host.init == Init::Virtual {
-        virtual_machine::furnish(&host.root(), kernel)?;
+        virtual_machine::furnish(&host.root())?;
         for disk in [ROOT_DISK, EXT_DISK] {
             write_disk(&host.folder(), disk)?;
         }
-        start(host, &mut virtual_machine::plugged_in(host, kernel)?)?;
+        start(host, &mut virtual_machine::plugged_in(host)?)?;
         READY_WITHIN_VIRTUAL
     } else {
         write_config(host)?;
@@ -96,7 +88,7 @@ pub fn supervisor(host: &Host) -> Option<u32> {
     let pid: u32 = fs::read_to_string(folder.join("supervisor.pid")).ok()?.trim().parse().ok()?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // It is told its folder, or files in there.
-    String::from_utf8_lossy(&line).split('\0').any(|word| Path::new(word).starts_with(&folder)).then_some(pid)
+    String::from_utf8_lossy(&line).contains(&format!("{}/", folder.display())).then_some(pid)
 }
 
 /// Returns whether the host lets us in and has started all it starts.

@@ -1,9 +1,8 @@
 //! Real hosts over real SSH: Debian with systemd, and one with nothing but BusyBox. Each boots in its own network namespace,
-//! can be rebooted, and is made afresh from a cached image whenever it is started. One more has a kernel of its own.
+//! can be rebooted, and is made afresh from a cached image whenever it is started. Two more have a kernel of their own.
 
 mod image;
 mod inventory;
-mod kernel;
 mod keys;
 mod machine;
 mod network;
@@ -26,7 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("mkfs.ext4", "e2fsprogs"),
     ("losetup", "mount"),
-    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("linux.uml", "user-mode-linux"),
     // Tests look at the network from outside with it.
     ("ping", "iputils-ping"),
 ];
@@ -51,15 +50,16 @@ struct Host {
     number: u8,
 }
 
-const HOSTS: [Host; 6] = [
+const HOSTS: [Host; 7] = [
     Host { name: "th1", init: Init::Systemd, number: 2 },
     Host { name: "th2", init: Init::Systemd, number: 3 },
     Host { name: "th3", init: Init::BusyBox, number: 4 },
     // For the tests of the whole program, so that those of the faults do not wait for them.
     Host { name: "th4", init: Init::Systemd, number: 5 },
     Host { name: "th5", init: Init::Systemd, number: 6 },
-    // Has what the kernel of this machine may lack. All of it is emulated, and ten times slower than the others.
+    // Have what the kernel of this machine may lack. They are a few times slower than the others.
     Host { name: "th6", init: Init::Virtual, number: 7 },
+    Host { name: "th7", init: Init::Virtual, number: 8 },
 ];
 
 impl Host {
@@ -103,11 +103,10 @@ impl Part for Hosts {
         debian::install_missing(PROGRAMS)?;
         let _one_at_a_time = lock()?;
         let image = image::ready()?;
-        let kernel = kernel::ready(&image)?;
         keys::make()?;
         inventory::write_client_files()?;
         network::up(&image)?;
-        in_parallel(|host| machine::up(host, &image, &kernel))?;
+        in_parallel(|host| machine::up(host, &image))?;
         inventory::write()?;
         Ok(vec![("CHAOS_TEST_HOSTS".to_owned(), inventory::path().display().to_string())])
     }

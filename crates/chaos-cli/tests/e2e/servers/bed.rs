@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::hosts::{HostSnapshot, TestHost, inventory, wait_until};
+use super::hosts::{HostSnapshot, TestHost, VIRTUAL, inventory, wait_until};
 use crate::world::Experiment;
 
 /// Seconds after the hold in which a host undoes without us. As short as can be, so that tests need not wait.
 const MARGIN: &str = "2s";
 /// How long a host may take to undo by itself, its deadline or its boot included.
 const UNDONE_WITHIN: Duration = Duration::from_secs(40);
-/// The same for a host all of which is emulated, where a boot alone takes as long and every look ten seconds.
-const UNDONE_WITHIN_EMULATED: Duration = Duration::from_secs(180);
+/// The same for a virtual machine, where everything takes a few times as long.
+const UNDONE_WITHIN_VIRTUAL: Duration = Duration::from_secs(180);
 /// Between two looks at a host that shall undo by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long what a boot or a cable has begun may take.
@@ -57,8 +57,8 @@ impl Set {
     /// Nothing, on whichever host is free.
     pub const NONE: Self =
         Self { host: "any", set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
-    /// Nothing, on the host whose kernel has every module. All of it is emulated.
-    pub const EMULATED: Self = Self { host: "th6", ..Self::NONE };
+    /// Nothing, on whichever virtual machine is free: their kernel has every module.
+    pub const VIRTUAL: Self = Self { host: VIRTUAL, ..Self::NONE };
 }
 
 /// What is seen of one host.
@@ -178,7 +178,7 @@ impl Bed {
     /// Waits until the hosts are as they were, with nobody's help.
     pub fn wait_for_deadlines(&self, at: &str) {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
-        let limit = if self.is_emulated() { UNDONE_WITHIN_EMULATED } else { UNDONE_WITHIN };
+        let limit = if self.is_virtual() { UNDONE_WITHIN_VIRTUAL } else { UNDONE_WITHIN };
         let end = Instant::now() + limit;
         // A look at everything takes long; the ropes say when it is time for one.
         for (host, before) in self.hosts.iter().zip(&self.before) {
@@ -226,7 +226,7 @@ impl Bed {
         self.hosts.iter().map(entry).collect::<Vec<_>>().join(", ")
     }
 
-    fn is_emulated(&self) -> bool {
+    fn is_virtual(&self) -> bool {
         self.hosts.iter().any(|host| host.host.is_virtual())
     }
 
@@ -237,7 +237,7 @@ impl Bed {
 
     fn config_with(&self, margin: &str) -> String {
         let known_hosts = inventory().unwrap().known_hosts;
-        let patience = if self.is_emulated() { "30s" } else { "5s" };
+        let patience = if self.is_virtual() { "30s" } else { "5s" };
         format!(
             "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none, connect_timeout: {patience}}}, deadline_margin: {margin}}}",
             self.entries(),

@@ -1,15 +1,16 @@
 """Runs shell text on the virtual machine for tests, which cannot enter its namespaces from outside as they do with a container.
 
-Questions come by a serial port of the machine, so neither its network nor its SSH server has a part in it. A question is a line
-`ask ID BYTES` and the shell text. Its answer is a line `end ID CODE BYTES BYTES` and what the shell wrote to its two outputs; until
-then a line `wait` comes every second, by which whoever asks knows that the machine lives.
+Questions come by a serial line of the machine, so neither its network nor its SSH server has a part in it. A question is lines
+`ask ID`, `text ID HEX` for each piece of the shell text, and `run ID`; all but the last are answered with `more ID`. So nothing ever
+runs that nobody waits for, and no piece is longer than what the line holds. The answer is a line `end ID CODE BYTES BYTES` and what
+the shell wrote to its two outputs; until then a line `wait` comes every second, by which whoever asks knows that the machine lives.
 """
-import glob
 import os
 import select
 import subprocess
 import time
 
+LINE = "/dev/ttyS0"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
 
@@ -17,25 +18,11 @@ class Gone(Exception):
     """Whoever asked has gone."""
 
 
-def read(port, count):
-    """Returns so many bytes; the port is at its end while nobody is at the other side."""
+def lines(port):
     data = b""
-    while len(data) < count:
-        more = os.read(port, count - len(data))
-        if not more:
-            raise Gone
-        data += more
-    return data
-
-
-def question(port):
-    line = b""
-    while not line.endswith(b"\n"):
-        line += read(port, 1)
-    word, number, size = line.split()
-    if word != b"ask":
-        raise ValueError(line)
-    return number, read(port, int(size))
+    while True:
+        *whole, data = (data + os.read(port, 4096)).split(b"\n")
+        yield from whole
 
 
 def write(port, data):
@@ -58,15 +45,27 @@ def answer(port, number, script):
         except subprocess.TimeoutExpired:
             given = None
             write(port, b"wait\n")
-    head = b"end %s %d %d %d\n" % (number, shell.returncode, len(output), len(errors))
+    # An answer that somebody did not wait for may have ended within a line.
+    head = b"\nend %s %d %d %d\n" % (number, shell.returncode, len(output), len(errors))
     write(port, head + output + errors)
 
 
 def main():
-    port = os.open(glob.glob("/dev/vport*p1")[0], os.O_RDWR)
-    while True:
+    port = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
+    subprocess.run(["stty", "raw", "-echo"], stdin=port, check=True)
+    asked, script = None, b""
+    for line in lines(port):
         try:
-            answer(port, *question(port))
+            match line.split():
+                case [b"ask", number]:
+                    asked, script = number, b""
+                    write(port, b"\nmore %s\n" % number)
+                case [b"text", number, piece] if number == asked:
+                    script += bytes.fromhex(piece.decode())
+                    write(port, b"\nmore %s\n" % number)
+                case [b"run", number] if number == asked:
+                    asked = None
+                    answer(port, number, script)
         except (Gone, ValueError, BrokenPipeError):
             time.sleep(0.05)
 

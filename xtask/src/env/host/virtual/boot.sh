@@ -1,8 +1,9 @@
 #!/bin/sh
-# The first process on the disk of the virtual machine. Its network is there before systemd is, as it is for the other hosts; what it
-# is called comes from the command line of the kernel.
+# The first process of the virtual machine. Its network is there before systemd is, as it is for the other hosts; what it is called
+# comes from the command line of the kernel.
 mount -t proc proc /proc
-modprobe -a virtio_net virtio_console virtio_rng || echo 'the devices of the machine have no modules'
+mount -t ext4 /dev/ubdb /ext
+modprobe ipv6
 # An address is there at once, without a second in which the network is asked whether it is free.
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad

@@ -1,9 +1,6 @@
 #!/bin/sh
-# Makes a virtual machine of a test host's root. Runs inside the root; the packages of what it needs are arguments.
+# Makes a virtual machine of a test host's root. Runs inside the root.
 set -eu
-dpkg -i "$@" > /dev/null
-rm -f "$@"
-depmod "$(ls /usr/lib/modules)"
 cat > /etc/systemd/system/world-agent.service << 'UNIT'
 [Unit]
 Description=Runs what tests want to know of this machine

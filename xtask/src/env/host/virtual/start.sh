@@ -1,0 +1,8 @@
+#!/bin/sh
+# Becomes the virtual machine, whose folder is the first argument. All others are for its kernel.
+cd "$1" && shift || exit 1
+echo $$ > supervisor.pid
+# Both ends of both, so that nobody at the other side is no error.
+exec 3<> agent/questions 4<> agent/answers
+# Where things lie in the process decides how much memory the machine has, which shall be the same after each boot.
+exec setarch -R linux.uml "$@"
