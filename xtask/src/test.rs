@@ -241,7 +241,15 @@ mod tests {
     #[test]
     fn every_program_runs_in_one_lane() {
         let (on_hosts, others) = programs().unwrap_or_else(|_| panic!("cargo tells its metadata"));
-        assert!(on_hosts.contains(&ON_VIRTUAL.to_owned()));
+        let arguments = Arguments { fast: false, crash_rounds: None, down: false, filter: None };
+        let lanes = lanes(&arguments).unwrap_or_else(|_| panic!("cargo tells its metadata"));
+        let words: Vec<_> = lanes.iter().flatten().flat_map(Command::get_args).collect();
+        let count = |word: &str| words.iter().filter(|other| **other == word).count();
+        for program in on_hosts.iter().chain(&others) {
+            assert_eq!(count(program), 1, "{program}");
+        }
+        // Each module of the end-to-end tests is asked for once, and left out once.
+        assert_eq!((count(END_TO_END), count(END_TO_END_ON_HOSTS), count(END_TO_END_ON_VIRTUAL)), (3, 2, 2));
         assert!(on_hosts.contains(&"disk_fill".to_owned()) && !others.contains(&"disk_fill".to_owned()));
         assert!(others.contains(&"cli".to_owned()) && !on_hosts.contains(&"cli".to_owned()));
         assert!(!on_hosts.contains(&END_TO_END.to_owned()) && !others.contains(&END_TO_END.to_owned()));

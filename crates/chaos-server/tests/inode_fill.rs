@@ -4,18 +4,15 @@
 mod stage;
 mod world;
 
-use std::time::Duration;
 
 use chaos_core::fault::RevertOutcome;
 use chaos_server::OnHost;
 use chaos_server::faults::inode_fill::InodeFill;
 use serde_json::json;
 use stage::{Setup, Stage};
-use world::{TestHost, wait_until};
+use world::TestHost;
 
 type Inodes = Stage<OnHost<InodeFill>>;
-
-const SOON: Duration = Duration::from_secs(20);
 
 async fn free(host: &TestHost, path: &str) -> u64 {
     host.sh(&format!("stat -f -c %d {path}")).await.trim().parse().unwrap()
@@ -24,9 +21,7 @@ async fn free(host: &TestHost, path: &str) -> u64 {
 /// Sees that all is as it was, once what only looked has ended.
 async fn end(stage: &Inodes, step: &chaos_server::HostStep<chaos_server::faults::inode_fill::Step>) {
     stage.disarm(step).await;
-    let is_same = async || stage.before.diff(&stage.host.snapshot().await).is_empty();
-    let _ = tokio::time::timeout(SOON, wait_until("all is as it was", SOON, is_same)).await;
-    stage.host.assert_same(&stage.before).await;
+    stage.host.assert_soon_same(&stage.before).await;
 }
 
 #[tokio::test]

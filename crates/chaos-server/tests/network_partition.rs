@@ -74,7 +74,8 @@ async fn a_host_that_is_cut_off_from_everybody_lets_us_in_and_resolves_names() {
             assert!(lets_in(&host).await, "a new login gets in");
             assert!(!host.is_true("ping -c 1 -W 1 10.77.0.50").await);
             assert!(!host.is_true(REACHES_PEER).await);
-            host.sh("host peer.world.test; host -T peer.world.test; curl -sS -m 2 http://127.0.0.1/").await;
+            host.sh("host peer.world.test && host -T peer.world.test && curl -sS -m 2 http://127.0.0.1/")
+                .await;
             assert!(cut.measured().await.0["packets_cut"].as_u64().unwrap() > 0);
             cut.revert().await;
             cut.disarm().await;

@@ -80,7 +80,7 @@ async fn a_queue_that_somebody_put_in_place_of_ours_is_a_conflict_and_stays() {
     slow.inject().await;
     host.sh("tc qdisc replace dev eth0 root handle 42: tbf rate 50mbit burst 64k latency 50ms").await;
     slow.assert_queue_replaced().await;
-    host.sh("tc qdisc show dev eth0 | grep '^qdisc tbf 42:'; tc qdisc del dev eth0 root").await;
+    host.sh("tc qdisc show dev eth0 | grep '^qdisc tbf 42:' && tc qdisc del dev eth0 root").await;
     host.assert_same(&before).await;
 }
 

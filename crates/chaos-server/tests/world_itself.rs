@@ -6,10 +6,10 @@ mod world;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use world::{HostSnapshot, TestHost, wait_until};
+use world::{ANY, HostSnapshot, TestHost, VIRTUAL, wait_until};
 
-/// Hosts of both kinds.
-const BOTH: [&str; 2] = ["any", "th3"];
+/// Hosts of all kinds.
+const ALL: [&str; 3] = [ANY, "th3", VIRTUAL];
 
 /// Returns a host just after a boot: what other tests may have left at work in memory is none of ours.
 async fn fresh(name: &str) -> Option<TestHost> {
@@ -36,7 +36,7 @@ fn answers_ssh(host: &TestHost) -> bool {
 
 #[tokio::test]
 async fn two_looks_at_an_untouched_host_are_equal() {
-    for name in BOTH {
+    for name in ALL {
         let Some(host) = fresh(name).await else { return };
         let before = host.snapshot().await;
         for _ in 0..3 {
@@ -47,7 +47,7 @@ async fn two_looks_at_an_untouched_host_are_equal() {
 
 #[tokio::test]
 async fn a_reboot_changes_the_boot_id_and_nothing_else() {
-    for name in BOTH {
+    for name in ALL {
         let Some(host) = fresh(name).await else { return };
         let (before, boot) = (host.snapshot().await, host.boot_id().await);
         host.reboot_and_wait().await;
@@ -73,7 +73,7 @@ async fn a_reboot_empties_what_a_reboot_empties() {
 
 #[tokio::test]
 async fn a_cut_network_is_cut_and_stays_cut_over_a_reboot() {
-    for name in BOTH {
+    for name in ALL {
         let Some(host) = fresh(name).await else { return };
         let before = host.snapshot().await;
         assert!(answers_ssh(&host));
@@ -89,7 +89,7 @@ async fn a_cut_network_is_cut_and_stays_cut_over_a_reboot() {
 
 #[tokio::test]
 async fn a_login_is_not_seen() {
-    for name in BOTH {
+    for name in ALL {
         let Some(host) = fresh(name).await else { return };
         let before = host.snapshot().await;
         let config = world::inventory().unwrap().ssh_config;
@@ -98,6 +98,19 @@ async fn a_login_is_not_seen() {
         assert!(ssh.status().await.unwrap().success());
         host.assert_same(&before).await;
     }
+}
+
+#[tokio::test]
+async fn a_virtual_machine_answers_whoever_asks_next() {
+    let Some(host) = TestHost::get(VIRTUAL).await else { return };
+    for abandoned in ["head -c 1000000 /dev/zero | tr '\\0' x", "sleep 3; echo late"] {
+        let asked = tokio::time::timeout(Duration::from_secs(1), host.sh(abandoned)).await;
+        assert!(asked.is_err(), "it was answered already: {abandoned}");
+        assert_eq!(host.sh("echo now").await, "now\n");
+    }
+    let long = "# a comment\n".repeat(1000);
+    assert_eq!(host.sh(&format!("{long}head -c 300000 /dev/zero | wc -c")).await, "300000\n");
+    assert_eq!(host.sh("head -c 300000 /dev/zero | tr '\\0' x").await.len(), 300_000);
 }
 
 #[tokio::test]

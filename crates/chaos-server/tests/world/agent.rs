@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe::{OpenOptions, Receiver, Sender};
@@ -13,8 +13,10 @@ use super::Ended;
 
 /// Who works on a question says so every second. A machine that boots says nothing until it has, and is asked again.
 const SILENT_MAX: Duration = Duration::from_secs(10);
-/// Bytes of shell text in one piece: what the line holds is a little more than four times as much.
+/// Bytes of shell text in one piece. A terminal holds 4096 that nobody has read; in hexadecimal digits this is a quarter of that.
 const PIECE: usize = 512;
+/// Bytes of an answer that are waited for at once.
+const READ: usize = 64 << 10;
 
 /// Runs shell text as root; none when there is no machine. It has no exit code when the machine went down under it.
 pub async fn ask(agent: &Path, script: &str) -> Option<Ended> {
@@ -36,10 +38,12 @@ impl Line {
         Some(Self { questions, answers: BufReader::new(answers) })
     }
 
-    /// Says it piece by piece, and waits for more to be asked for: what the machine reads too late it does not run.
+    /// Says it piece by piece, and waits until more is asked for: what a machine that boots reads too late it does not run.
     async fn ask(&mut self, script: &str) -> Option<Ended> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let id = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // The pipes outlive a test program, whose number may come again.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let id = format!("{}.{}.{now}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         self.say(&format!("ask {id}")).await?;
         self.line_of(&["more", &id]).await?;
         for piece in script.as_bytes().chunks(PIECE) {
@@ -75,7 +79,9 @@ impl Line {
 
     async fn text(&mut self, length: i64) -> Option<String> {
         let mut bytes = vec![0; usize::try_from(length).ok()?];
-        timeout(SILENT_MAX, self.answers.read_exact(&mut bytes)).await.ok()?.ok()?;
+        for part in bytes.chunks_mut(READ) {
+            timeout(SILENT_MAX, self.answers.read_exact(part)).await.ok()?.ok()?;
+        }
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -30,13 +30,15 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(1800);
 /// A boot takes a second on an idle machine, and ten where it boots a kernel too. What does not end by itself is killed after a
 /// minute and a half.
 const BOOTED_WITHIN: Duration = Duration::from_secs(150);
+/// What watched a deadline, or looked at something, is gone by then.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 /// No command of a test takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// Stands for all containers with systemd: they are alike.
-const ANY: &str = "any";
+pub const ANY: &str = "any";
 /// Stands for all virtual machines, whose kernel has what this machine's may lack.
 pub const VIRTUAL: &str = "virtual";
-/// Between two looks at a condition.
+/// Between two looks at a condition, at first.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// One test host that nobody else uses meanwhile.
@@ -60,8 +62,8 @@ pub struct Ended {
 
 impl TestHost {
     /// Returns the host as soon as nobody else has it, with its network whole; says that the test is skipped when the hosts
-    /// are not up. `any` is whichever container with systemd is free first, [`VIRTUAL`] whichever virtual machine. A test that needs several takes them with
-    /// [`TestHost::get_all`]; who has one of them must not wait for another.
+    /// are not up. [`ANY`] is whichever container with systemd is free first, [`VIRTUAL`] whichever virtual machine. A test that
+    /// needs several takes them with [`TestHost::get_all`]; who has one of them must not wait for another.
     pub async fn get(name: &str) -> Option<Self> {
         let Some(inventory) = inventory() else { return skipped("they were never started") };
         let mut hosts = inventory.hosts;
@@ -149,6 +151,15 @@ impl TestHost {
         assert!(difference.is_empty(), "{} is not as it was:\n{difference}", self.host.name);
     }
 
+    /// The same once what only looked has ended, which may take a little.
+    pub async fn assert_soon_same(&self, before: &HostSnapshot) {
+        let begin = Instant::now();
+        while begin.elapsed() < SETTLED_WITHIN && !before.diff(&self.snapshot().await).is_empty() {
+            tokio::time::sleep(pause(begin)).await;
+        }
+        self.assert_same(before).await;
+    }
+
     /// Returns what tells one boot from another.
     pub async fn boot_id(&self) -> String {
         self.host.boot_id().await.unwrap_or_else(|| panic!("{} is down", self.host.name))
@@ -193,7 +204,7 @@ impl TestHost {
     /// Plugs the host's cable in again.
     pub fn join_network(&self) {
         let _ = fs::remove_file(self.host.folder.join("cut"));
-        // The cable is made anew at a boot, and then it is plugged in already.
+        // The cable of a container is made anew at a boot, and then it is plugged in already.
         if Path::new("/sys/class/net").join(&self.host.veth).exists() {
             ip_link(&self.host.veth, "up");
         }
@@ -235,11 +246,17 @@ impl Drop for TestHost {
 
 /// Asks until `is_so` says yes, at most for `bound`; the test ends when it never does.
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, bound: Duration, mut is_so: impl FnMut() -> F) {
-    let end = Instant::now() + bound;
+    let begin = Instant::now();
     while !is_so().await {
-        assert!(Instant::now() < end, "not within {bound:?}: {what}");
-        tokio::time::sleep(LOOK_EVERY).await;
+        assert!(begin.elapsed() < bound, "not within {bound:?}: {what}");
+        tokio::time::sleep(pause(begin)).await;
     }
+}
+
+/// How long to wait before the next look: what lasts long anyway is not worth a question all the time, which costs the host some
+/// processes.
+pub fn pause(begin: Instant) -> Duration {
+    (begin.elapsed() / 10).clamp(LOOK_EVERY, LOOK_EVERY * 20)
 }
 
 /// Returns none, loudly; ends the test where every part of the test world is required.

@@ -32,7 +32,11 @@ const PIDS_MAX: u32 = 8192;
 
 /// Makes the host afresh and boots it. Does nothing when it is up.
 pub fn up(host: &Host, image: &Path) -> Outcome {
-    if supervisor(host).is_some() && is_ready(host) {
+    // One that a test reboots just now will be ready.
+    let is_settled = || supervisor(host).is_none() || is_ready(host);
+    if process::wait_for("the host answer", ready_within(host), is_settled).is_ok()
+        && supervisor(host).is_some()
+    {
         return Ok(());
     }
     let see = || {
@@ -45,27 +49,29 @@ pub fn up(host: &Host, image: &Path) -> Outcome {
 fn boot(host: &Host, image: &Path) -> Outcome {
     down(host)?;
     make(host, image)?;
-    let limit = if host.init == Init::Virtual {
+    if host.init == Init::Virtual {
         virtual_machine::furnish(&host.root())?;
         for disk in [ROOT_DISK, EXT_DISK] {
             write_disk(&host.folder(), disk)?;
         }
         start(host, &mut virtual_machine::plugged_in(host)?)?;
-        READY_WITHIN_VIRTUAL
     } else {
         write_config(host)?;
         let folder = host.folder();
         start(host, Command::new("setsid").arg(folder.join("supervise")).arg(&folder))?;
-        READY_WITHIN
-    };
+    }
     let what = format!("`{}` answer", host.name);
     process::wait_for(&what, STARTED_WITHIN, || supervisor(host).is_some())?;
     let mut is_up = false;
-    process::wait_for(&what, limit, || {
+    process::wait_for(&what, ready_within(host), || {
         is_up = is_ready(host);
         is_up || supervisor(host).is_none()
     })?;
     if is_up { Ok(()) } else { Err(Failure::new(format!("see {what}")).because("it has ended")) }
+}
+
+fn ready_within(host: &Host) -> Duration {
+    if host.init == Init::Virtual { READY_WITHIN_VIRTUAL } else { READY_WITHIN }
 }
 
 /// Powers the host off and takes away what it had of this machine. Its root and its log stay until the next start.
@@ -219,9 +225,12 @@ fn start(host: &Host, program: &mut Command) -> Outcome {
         .context(|| format!("start `{}`", host.name))
 }
 
-/// Kills what did not end in time; the host's own processes die with its first one.
+/// Kills what did not end in time. A container's own processes die with its first one; those of a virtual machine are of one group.
 fn kill_all(host: &Host) -> Outcome {
     let Some(pid) = supervisor(host) else { return Ok(()) };
+    if host.init == Init::Virtual {
+        signal("-KILL", &format!("-{pid}"))?;
+    }
     for manager in managers(host, pid) {
         for first in manager.parse().map(children).unwrap_or_default() {
             signal("-KILL", &first)?;
@@ -254,8 +263,8 @@ fn clean_up(host: &Host) -> Outcome {
     Ok(())
 }
 
-/// Returns the processes that end the host when they are asked to: the container's manager, in order; what emulates a machine, at
-/// once.
+/// Returns the processes that end the host when they are asked to: the container's manager, in order; the kernel of a virtual machine,
+/// at once.
 fn managers(host: &Host, supervisor: u32) -> Vec<String> {
     if host.init == Init::Virtual { vec![supervisor.to_string()] } else { children(supervisor) }
 }

@@ -12,10 +12,10 @@ use crate::process;
 
 /// Where Debian's package has the modules of its kernel.
 const MODULES: &str = "/usr/lib/uml/modules";
-/// It runs no more than the other hosts do; what it does not use costs nothing.
+/// It runs no more than the other hosts do; what it never used costs nothing.
 const MEMORY: &str = "768M";
-/// No login prompt on a console that nobody reads. A kernel that panics ends.
-const COMMAND_LINE: &str = "root=/dev/ubda rootfstype=ext4 rw init=/usr/lib/world/boot panic=1 quiet systemd.show_status=no \
+/// No login prompt on a console that nobody reads.
+const COMMAND_LINE: &str = "root=/dev/ubda rootfstype=ext4 rw init=/usr/lib/world/boot quiet systemd.show_status=no \
     systemd.getty_auto=0 systemd.mask=getty@tty1.service con=null con0=null,fd:1 ssl=null ssl0=fd:3,fd:4";
 
 /// Returns the folder of the two pipes by which tests ask the host, as they would enter the namespaces of a container.

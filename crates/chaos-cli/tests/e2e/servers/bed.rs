@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::hosts::{HostSnapshot, TestHost, VIRTUAL, inventory, wait_until};
+use super::hosts::{ANY, HostSnapshot, TestHost, VIRTUAL, inventory, pause, wait_until};
 use crate::world::Experiment;
 
 /// Seconds after the hold in which a host undoes without us. As short as can be, so that tests need not wait.
@@ -15,8 +15,6 @@ const MARGIN: &str = "2s";
 const UNDONE_WITHIN: Duration = Duration::from_secs(40);
 /// The same for a virtual machine, where everything takes a few times as long.
 const UNDONE_WITHIN_VIRTUAL: Duration = Duration::from_secs(180);
-/// Between two looks at a host that shall undo by itself.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long what a boot or a cable has begun may take.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -56,7 +54,7 @@ pub struct Set {
 impl Set {
     /// Nothing, on whichever host is free.
     pub const NONE: Self =
-        Self { host: "any", set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
+        Self { host: ANY, set_up: "", clean_up: "", after_reboot: "", look: "", container: None };
     /// Nothing, on whichever virtual machine is free: their kernel has every module.
     pub const VIRTUAL: Self = Self { host: VIRTUAL, ..Self::NONE };
 }
@@ -179,18 +177,18 @@ impl Bed {
     pub fn wait_for_deadlines(&self, at: &str) {
         let what = format!("the hosts have undone it by themselves after a kill at {at}");
         let limit = if self.is_virtual() { UNDONE_WITHIN_VIRTUAL } else { UNDONE_WITHIN };
-        let end = Instant::now() + limit;
+        let begin = Instant::now();
         // A look at everything takes long; the ropes say when it is time for one.
         for (host, before) in self.hosts.iter().zip(&self.before) {
             while !self.ropes_are_done(host, before) {
                 let rope = || self.runtime.block_on(host.sh(ROPES_NOT_DONE));
-                assert!(Instant::now() < end, "{what} within {limit:?}; at work: {}", rope());
-                std::thread::sleep(LOOK_EVERY);
+                assert!(begin.elapsed() < limit, "{what} within {limit:?}; at work: {}", rope());
+                std::thread::sleep(pause(begin));
             }
         }
         while let Some(difference) = self.difference_by_itself() {
-            assert!(Instant::now() < end, "{what} within {limit:?}: {difference}");
-            std::thread::sleep(LOOK_EVERY);
+            assert!(begin.elapsed() < limit, "{what} within {limit:?}: {difference}");
+            std::thread::sleep(pause(begin));
         }
     }
 

@@ -66,12 +66,13 @@ impl StateDir {
             path.extension().is_some_and(|ending| ending == "lock")
                 && std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
         };
-        let locks = self.files().into_iter().map(|path| self.path().join(path)).filter(is_unsigned);
-        let aged = locks.map(|path| {
+        let locks = self.files().into_iter().map(|path| self.path().join(path));
+        let locks: Vec<_> = locks.filter(is_unsigned).collect();
+        for path in &locks {
             let lock = std::fs::File::options().write(true).open(path).unwrap();
             lock.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
-        });
-        aged.count() > 0
+        }
+        !locks.is_empty()
     }
 
     /// Checks that there is nothing but journals.

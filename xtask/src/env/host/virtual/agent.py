@@ -1,17 +1,25 @@
 """Runs shell text on the virtual machine for tests, which cannot enter its namespaces from outside as they do with a container.
 
 Questions come by a serial line of the machine, so neither its network nor its SSH server has a part in it. A question is lines
-`ask ID`, `text ID HEX` for each piece of the shell text, and `run ID`; all but the last are answered with `more ID`. So nothing ever
-runs that nobody waits for, and no piece is longer than what the line holds. The answer is a line `end ID CODE BYTES BYTES` and what
-the shell wrote to its two outputs; until then a line `wait` comes every second, by which whoever asks knows that the machine lives.
+`ask ID`, `text ID HEX` for each piece of the shell text, and `run ID`; all but the last are answered with `more ID`. So what was said
+to a machine that booted is not run by then, and no piece is longer than what the line holds. The answer is a line
+`end ID CODE BYTES BYTES` and what the shell wrote to its two outputs; until then a line `wait` comes every second, by which whoever
+asks knows that the machine lives.
 """
 import os
 import select
+import signal
 import subprocess
 import time
 
 LINE = "/dev/ttyS0"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+# Seconds after which nobody waits any more for an answer.
+ANSWER_MAX = 130
+# Seconds in which a part of an answer is read, when anybody reads.
+READ_WITHIN = 10
+# Bytes that the line takes without a stop.
+PIECE = 512
 
 
 class Gone(Exception):
@@ -21,16 +29,19 @@ class Gone(Exception):
 def lines(port):
     data = b""
     while True:
-        *whole, data = (data + os.read(port, 4096)).split(b"\n")
+        select.select([port], [], [])
+        more = os.read(port, 4096)
+        if not more:
+            raise OSError("the line is dead")
+        *whole, data = (data + more).split(b"\n")
         yield from whole
 
 
 def write(port, data):
     while data:
-        # Nobody reads any more when this does not go on.
-        if not select.select([], [port], [], 10)[1]:
+        if not select.select([], [port], [], READ_WITHIN)[1]:
             raise Gone
-        data = data[os.write(port, data):]
+        data = data[os.write(port, data[:PIECE]):]
 
 
 def answer(port, number, script):
@@ -38,20 +49,23 @@ def answer(port, number, script):
     shell = subprocess.Popen(["sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              env=ENVIRONMENT, cwd="/", start_new_session=True)
     given = script
-    while True:
+    for _ in range(ANSWER_MAX):
         try:
             output, errors = shell.communicate(given, timeout=1)
             break
         except subprocess.TimeoutExpired:
             given = None
             write(port, b"wait\n")
+    else:
+        os.killpg(shell.pid, signal.SIGKILL)
+        raise Gone
     # An answer that somebody did not wait for may have ended within a line.
     head = b"\nend %s %d %d %d\n" % (number, shell.returncode, len(output), len(errors))
     write(port, head + output + errors)
 
 
 def main():
-    port = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
+    port = os.open(LINE, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     subprocess.run(["stty", "raw", "-echo"], stdin=port, check=True)
     asked, script = None, b""
     for line in lines(port):

@@ -14,3 +14,6 @@ KillMode=process
 WantedBy=multi-user.target
 UNIT
 systemctl -q enable world-agent
+# A login need not wait for a service manager of its user, which takes seconds there and comes and goes with the logins.
+mkdir -p /var/lib/systemd/linger
+touch /var/lib/systemd/linger/root
