@@ -4,7 +4,6 @@
 mod stage;
 mod world;
 
-
 use chaos_core::fault::RevertOutcome;
 use chaos_server::OnHost;
 use chaos_server::faults::inode_fill::InodeFill;
