@@ -203,7 +203,8 @@ pub const ENTRIES: [Entry; 22] = [
         title: "somebody else changed what a fault had changed",
         text: "Everything else is restored; what others changed meanwhile was left as it is, because theirs may be the value that\n\
                counts. `chaos report RUN` lists it. Look at it, mend it by hand where needed, and then say\n\
-               `chaos recover RUN --accept-conflicts`, which removes our helpers from the target.",
+               `chaos recover RUN --accept-conflicts`, which removes our helpers from the target. A file that somebody moved has taken what\n\
+               the fault did with it: look for it by the inode in the report (`find MOUNT -xdev -inum INODE`) before you accept.",
     },
     Entry {
         code: Code::Stuck,

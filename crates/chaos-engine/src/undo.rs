@@ -65,11 +65,20 @@ pub(crate) struct Undo<'a> {
     /// Since when it fails, so that a dead system is waited for once and not once for every step. Waiting for one's turn is no
     /// failure.
     failing_since: Option<Instant>,
+    /// Whether the attempt that is being made got as far as the system.
+    is_connected: bool,
 }
 
 impl<'a> Undo<'a> {
     pub(crate) fn new(rollback: &'a Rollback<'a>, lags: &'a (dyn Fn() + Sync)) -> Self {
-        Self { rollback, lags, connection: None, tried: HashSet::new(), failing_since: None }
+        Self {
+            rollback,
+            lags,
+            connection: None,
+            tried: HashSet::new(),
+            failing_since: None,
+            is_connected: false,
+        }
     }
 
     /// Undoes one step, and returns what became of it.
@@ -128,7 +137,8 @@ impl<'a> Undo<'a> {
             let goes_on = match error {
                 FaultError::WrongTarget(_) => false,
                 _ if error.is_transient() => self.failing_for() + wait < self.rollback.patience,
-                _ => attempt < REFUSALS_MAX,
+                // A login that is refused may lock an account when it is tried again.
+                _ => self.is_connected && attempt < REFUSALS_MAX,
             };
             if !goes_on {
                 let hint = error.hint().map_or_else(|| self.way_out(), str::to_owned);
@@ -173,6 +183,7 @@ impl<'a> Undo<'a> {
             let hint = "use the version of chaos that started the run, or a later one";
             FaultError::Target(Failure::new(format!("find the fault `{}`", planned.fault)).hint(hint))
         })?;
+        self.is_connected = false;
         let target = match self.connection.take() {
             Some(known) if known.way == job.way && known.used.elapsed() < UNUSED_MAX => known.target,
             _ => match self.living(job.way).await {
@@ -180,6 +191,7 @@ impl<'a> Undo<'a> {
                 None => self.connect(way).await?,
             },
         };
+        self.is_connected = true;
         let never = CancellationToken::new();
         let cx = step_context(rollback.run, planned, way.hold, never, rollback.ledger, rollback.clock);
         let cx = StepContext { has_acted: half == Half::Revert && job.standing.has_acted, ..cx };
@@ -209,7 +221,7 @@ impl<'a> Undo<'a> {
         let unknown = || FaultError::Target(Failure::new(format!("reach a target of kind `{kind}`")));
         let connector = self.rollback.catalog.connector(kind).ok_or_else(unknown)?;
         let config = way.config.clone().map_err(|why| {
-            let hint = "give the file where it is now with `chaos recover RUN --config FILE`";
+            let hint = "mend that, or give the file where it is now with `chaos recover RUN --config FILE`";
             FaultError::Target(Failure::new(format!("find the configuration of `{label}`: {why}")).hint(hint))
         })?;
         let connected = tokio::time::timeout(CONNECT_MAX, connector.connect(config)).await;

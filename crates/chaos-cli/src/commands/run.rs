@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use chaos_core::{ExitCode, RecordBody, RunId};
+use chaos_core::{ExitCode, RecordBody, RunId, StepState};
 use chaos_engine::prepare::PrepareMode;
 use chaos_engine::report::{Format, RunReport};
 use chaos_engine::{
@@ -16,6 +16,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::history;
 use super::report::{parse_format, render, write};
+use super::status::way_out;
 use crate::args::{Global, OutputForm, RunArguments};
 use crate::catalog::catalog;
 use crate::codes::Code;
@@ -200,7 +201,10 @@ fn tell(
     }
     if outcome.exit == ExitCode::LeftBehind {
         let run = &outcome.run;
-        progress::say(&format!("run {run} has left something behind; undo it with `chaos recover {run}`"));
+        let mut open = report.open_steps().peekable();
+        let has_only_conflicts = open.peek().is_some() && open.all(|step| step.state == StepState::Conflict);
+        let way_out = way_out(run, has_only_conflicts);
+        progress::say(&format!("run {run} has left something behind; {way_out}"));
     }
     match failed.pop() {
         None => Ok(()),

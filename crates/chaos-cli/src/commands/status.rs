@@ -1,12 +1,12 @@
 //! `chaos status`: is anything left anywhere?
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::Arc;
 
-use chaos_core::ExitCode;
+use chaos_core::{ExitCode, StepState};
 use chaos_engine::EngineOptions;
 use chaos_engine::events::Silent;
-use chaos_engine::report::{StatusReport, UnresolvedReport, UnresolvedState, plain};
+use chaos_engine::report::{OpenStep, StatusReport, UnresolvedReport, UnresolvedState, plain};
 
 use super::history::report;
 use crate::args::Global;
@@ -85,6 +85,20 @@ fn push_run(text: &mut String, run: &UnresolvedReport) {
         }
     }
     if run.state != UnresolvedState::Running {
-        let _ = writeln!(text, "  undo it with `chaos recover {}`", run.run_id);
+        let is_conflict = |step: &OpenStep| step.state == StepState::Conflict && step.undo_error.is_none();
+        let is_whole = run.journal_damage.is_empty() && !run.open_steps.is_empty();
+        let way_out = way_out(&run.run_id, is_whole && run.open_steps.iter().all(is_conflict));
+        let _ = writeln!(text, "  {way_out}");
+    }
+}
+
+/// What to do about a run that left something behind. Where only conflicts are left, undoing once more would tell the same.
+pub fn way_out(run: impl Display, has_only_conflicts: bool) -> String {
+    if has_only_conflicts {
+        format!(
+            "look at it with `chaos report {run}`, and accept it with `chaos recover {run} --accept-conflicts`"
+        )
+    } else {
+        format!("undo it with `chaos recover {run}`")
     }
 }

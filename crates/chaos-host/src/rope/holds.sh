@@ -1,9 +1,9 @@
 # rope_holds: takes the lock, and sees that the deadline is there and has not come.
 rope_holds() {
-    [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
-    command exec 9<"$rope_dir" || fail 65 "the deadline on the host was removed"
+    [ -d "$rope_dir" ] || fail 65 "the deadline on the host is gone: it was removed, or the host was rebooted"
+    command exec 9<"$rope_dir" || fail 65 "the deadline on the host is gone: it was removed, or the host was rebooted"
     lock 5 || fail 75 "somebody is at work on this step on the host: an inject before, or its undo"
-    [ -d "$rope_dir" ] || fail 65 "the deadline on the host was removed"
+    [ -d "$rope_dir" ] || fail 65 "the deadline on the host is gone: it was removed, or the host was rebooted"
     [ ! -e "$rope_dir/done" ] || fail 65 "the deadline on the host has come"
     case $rope_kind in
         systemd)

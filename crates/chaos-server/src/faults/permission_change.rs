@@ -98,13 +98,13 @@ impl File {
         self.1.get(self.1.len().saturating_sub(3)..).unwrap_or_default()
     }
 
-    /// Returns mode and owner as they were, for people: ` (mode 0640, owner 0:33 before)`.
+    /// Returns mode, owner and inode as they were, for people: ` (mode 0640, owner 0:33, inode 7 before)`.
     fn was(&self) -> String {
         let parts: Vec<&str> = self.1.split(':').collect();
-        let [_, _, uid, gid, mode] = parts.as_slice() else { return String::new() };
+        let [_, inode, uid, gid, mode] = parts.as_slice() else { return String::new() };
         u32::from_str_radix(mode, 16).map_or_else(
             |_| String::new(),
-            |mode| format!(" (mode {:04o}, owner {uid}:{gid} before)", mode & 0o7777),
+            |mode| format!(" (mode {:04o}, owner {uid}:{gid}, inode {inode} before)", mode & 0o7777),
         )
     }
 }

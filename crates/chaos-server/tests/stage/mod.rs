@@ -146,3 +146,12 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
         self.setup.step_context(&self.run, has_acted)
     }
 }
+
+/// Returns what is told of conflicts, in order, with `N` for each inode.
+pub fn told(reverted: &Reverted) -> Vec<String> {
+    let inode = regex::Regex::new(", inode [1-9][0-9]*").unwrap();
+    let lines = reverted.conflicts.iter().map(|conflict| format!("{}: {}", conflict.what, conflict.found));
+    let mut lines: Vec<_> = lines.map(|line| inode.replace(&line, ", inode N").into_owned()).collect();
+    lines.sort();
+    lines
+}

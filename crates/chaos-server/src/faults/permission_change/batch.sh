@@ -41,7 +41,12 @@ take() {
 # differs NUMBER HOW: somebody else changed it. Where we undo it is left alone; before that it is a reason to stop.
 differs() {
     case $job in
-        restore) tell conflict "$1|$2; left as it is" ;;
+        restore)
+            # Whoever moved the file took our bits with it.
+            case $2 in
+                "its "*|*immutable*) tell conflict "$1|$2; left as it is" ;;
+                *) tell conflict "$1|$2; left as it is. If the file was moved, it has our mode there: find it by its inode" ;;
+            esac ;;
         look) ;;
         *) bad=$((bad + 1)); [ "$bad" -gt 5 ] || tell differs "$1|$2" ;;
     esac
