@@ -16,7 +16,7 @@ use chaos_server::faults::network_latency::NetworkLatency;
 use chaos_server::faults::network_loss::NetworkLoss;
 use network_world::{Use, connect, here, lets_in, refusal};
 use serde_json::{Value, json};
-use world::{HostSnapshot, TestHost, VIRTUAL};
+use world::{HostSnapshot, TestHost, VIRTUAL, inventory};
 
 type Latency = Use<OnQueue<NetworkLatency>>;
 
@@ -92,6 +92,14 @@ fn spoilt_answers() -> u32 {
     pairs.find(|(name, _)| *name == "InCsumErrors").unwrap().1.parse().unwrap()
 }
 
+/// Whether this machine asks again where the host is. A spoilt answer would be believed, and nothing reach the host any more.
+async fn know_where(host: &TestHost, state: &str) {
+    let bridge = inventory().unwrap().bridge;
+    let keep = format!("ip neigh change {} dev {bridge} nud {state} 2>&1", host.host.address);
+    let (is_done, said, _) = here(&keep).await;
+    assert!(is_done, "{keep}: {said}");
+}
+
 /// Lets a fault act, looks at it from here, and lets it be undone without a trace.
 async fn check<Q: QueueFault>(
     host: &TestHost,
@@ -105,8 +113,10 @@ async fn check<Q: QueueFault>(
     let mut used: Use<OnQueue<Q>> = Use::on(connect(host, user, "60s").await, HOLD, params).await;
     assert_eq!(used.step.to_string(), format!("{step} on eth0, our SSH too"));
     Answers::of(host, TIMED).await.assert_untouched();
+    know_where(host, "permanent").await;
     used.inject().await;
     let seen = Answers::of(host, bytes).await;
+    know_where(host, "reachable").await;
     assert!(is_seen(&seen), "{step}: {seen:?}");
     assert!(lets_in(host).await, "{step}: no new login");
     let measured = used.measured().await;

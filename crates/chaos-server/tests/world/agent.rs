@@ -15,8 +15,8 @@ use super::Ended;
 const SILENT_MAX: Duration = Duration::from_secs(10);
 /// Bytes of shell text in one piece. A terminal holds 4096 that nobody has read; in hexadecimal digits this is a quarter of that.
 const PIECE: usize = 512;
-/// Bytes of an answer that are waited for at once.
-const READ: usize = 64 << 10;
+/// Bytes of an answer that come before more are asked for.
+const PART: usize = 32 << 10;
 
 /// Runs shell text as root; none when there is no machine. It has no exit code when the machine went down under it.
 pub async fn ask(agent: &Path, script: &str) -> Option<Ended> {
@@ -56,7 +56,16 @@ impl Line {
         let numbers: Vec<i64> = end.split_whitespace().skip(2).flat_map(str::parse).collect();
         let [code, stdout, stderr] = numbers[..] else { return None };
         let code = i32::try_from(code).ok().filter(|code| *code >= 0);
-        Some(Ended { code, stdout: self.text(stdout).await?, stderr: self.text(stderr).await? })
+        let (stdout, stderr) = (usize::try_from(stdout).ok()?, usize::try_from(stderr).ok()?);
+        let mut bytes = vec![0; stdout + stderr];
+        for (number, part) in bytes.chunks_mut(PART).enumerate() {
+            if number > 0 {
+                self.say(&format!("go {id}")).await?;
+            }
+            timeout(SILENT_MAX, self.answers.read_exact(part)).await.ok()?.ok()?;
+        }
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Some(Ended { code, stdout: text(&bytes[..stdout]), stderr: text(&bytes[stdout..]) })
     }
 
     async fn say(&mut self, line: &str) -> Option<()> {
@@ -75,13 +84,5 @@ impl Line {
                 return Some(line);
             }
         }
-    }
-
-    async fn text(&mut self, length: i64) -> Option<String> {
-        let mut bytes = vec![0; usize::try_from(length).ok()?];
-        for part in bytes.chunks_mut(READ) {
-            timeout(SILENT_MAX, self.answers.read_exact(part)).await.ok()?.ok()?;
-        }
-        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

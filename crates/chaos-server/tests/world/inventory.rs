@@ -14,6 +14,8 @@ const DEFAULT_PATH: &str = "/var/tmp/chaos-agents-env/host/hosts.json";
 /// The hosts, and what they can be reached with and can reach.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Inventory {
+    /// This machine's interface on the switch that all hosts hang on.
+    pub bridge: String,
     /// This machine, as hosts see it.
     pub gateway: Ipv4Addr,
     /// The name server of the hosts; it is the first peer.
