@@ -38,7 +38,8 @@ async fn a_deadline_that_is_not_there_any_more_fails_the_fault() {
     let said = lost(&pulse).unwrap();
     assert_eq!(
         said,
-        "keep the fault up until the end of the hold: move the deadline: the deadline on the host was removed"
+        "keep the fault up until the end of the hold: move the deadline: the deadline on the host is gone: it was removed, or the host \
+         was rebooted"
     );
 }
 

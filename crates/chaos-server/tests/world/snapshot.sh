@@ -87,12 +87,14 @@ processes() {
         grep -Ev 'sshd: [a-z]+( \[[a-z]+\]|@[a-z0-9/]+)?$|^- sshd +sshd: .*\[net\]$|sshd: \[(accepted|rexeced)\]$'
 }
 # is_settled: not while a process has been forked and not become what it will be, or is about to end; a server has not said what
-# it is, or has not all its workers; the shell of a login has answered and not ended; what begins with the first login of a user, and
-# ends some time after the last, is at work. On a busy machine that takes a while.
+# it is, or has not all its workers, or has just forked; the shell of a login has answered and not ended; what begins with the
+# first login of a user, and ends some time after the last, is at work. On a busy machine that takes a while.
 is_settled() {
     printf '%s\n' "$list" | awk -v workers="$(have getconf && getconf _NPROCESSORS_ONLN)" '
         $3 ~ /^(\(.*\)|\[.*\])$/ || $3 ~ /^\/usr\/sbin\/(sshd|nginx)$/ || /\/bin\/sh -s$/ { early = 1 }
         /\/systemd-user-runtime-dir |\/user-(environment-)?generators\// { early = 1 }
+        # What takes a login is called like what waits for them, at first.
+        /\[listener\]/ && listener[$0]++ { early = 1 }
         / nginx: master / { nginx++ } / nginx: worker / { nginx_workers++ }
         / \/bin\/sh -c sleep infinity & / { app++ } / sleep infinity$/ { app_workers++ }
         END { exit early || nginx > 1 || (nginx && nginx_workers != workers) || app > 1 || (app && app_workers < 2) }'
