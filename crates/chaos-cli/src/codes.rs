@@ -204,13 +204,13 @@ pub const ENTRIES: [Entry; 22] = [
         text: "Everything else is restored; what others changed meanwhile was left as it is, because theirs may be the value that\n\
                counts. `chaos report RUN` lists it. Look at it, mend it by hand where needed, and then say\n\
                `chaos recover RUN --accept-conflicts`, which removes our helpers from the target. A file that somebody moved has taken what\n\
-               the fault did with it: look for it by the inode in the report (`find MOUNT -xdev -inum INODE`) before you accept.",
+               the fault did with it: look for it by the inode in the report (`find MOUNT -xdev -inum INODE`). Once it is back, `chaos recover RUN` undoes the rest.",
     },
     Entry {
         code: Code::Stuck,
         name: "CH0502",
         title: "an undo failed",
-        text: "It was tried several times. The journal still has everything needed. Remove the cause and run `chaos recover RUN`; it is\n\
+        text: "It was tried several times, after a refused login only once. The journal still has everything needed. Remove the cause and run `chaos recover RUN`; it is\n\
                safe to run as often as you like. When the target is gone for good, `--abandon` closes the run without touching it.",
     },
     Entry {

@@ -207,6 +207,28 @@ async fn a_target_that_is_gone_leaves_every_step_stuck_and_a_recovery_undoes_the
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_that_is_refused_is_not_tried_again_for_a_step() {
+    let setup = Setup::new(1);
+    let before = setup.world.dump();
+    let stop = StopSignal::default();
+    let running = setup.run_with(vec![set(json!({"cells": ["cell_1"]}))], &stop);
+    let locking = async {
+        setup.until(|world| world.value("cell_1").as_deref() == Some("chaos")).await;
+        setup.world.lock_out(true);
+    };
+    let (outcome, ()) = tokio::join!(running, locking);
+    assert_eq!(outcome.exit, ExitCode::LeftBehind);
+    let records = read(&outcome.journal).unwrap().records;
+    let failed =
+        records.iter().filter(|record| matches!(record.body, RecordBody::RevertFailed { .. })).count();
+    assert_eq!(failed, 1);
+    setup.world.lock_out(false);
+    let recovered = setup.engine().recover(&outcome.run, &RecoverOptions::default()).await.unwrap();
+    assert_eq!(recovered.exit, ExitCode::Done);
+    assert_eq!(setup.world.dump(), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_over_a_dirty_target_undoes_the_dead_run_first() {
     let setup = Setup::new(3);
     let before = setup.world.dump();

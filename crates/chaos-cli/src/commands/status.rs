@@ -92,11 +92,13 @@ fn push_run(text: &mut String, run: &UnresolvedReport) {
     }
 }
 
-/// What to do about a run that left something behind. Where only conflicts are left, undoing once more would tell the same.
+/// What to do about a run that left something behind. Where only conflicts are left, undoing once more tells the same until
+/// somebody has mended something.
 pub fn way_out(run: impl Display, has_only_conflicts: bool) -> String {
     if has_only_conflicts {
         format!(
-            "look at it with `chaos report {run}`, and accept it with `chaos recover {run} --accept-conflicts`"
+            "look at it with `chaos report {run}`; then mend it and run `chaos recover {run}`, or accept it with \
+             `chaos recover {run} --accept-conflicts`"
         )
     } else {
         format!("undo it with `chaos recover {run}`")

@@ -48,6 +48,9 @@ pub(crate) struct State {
     /// How many connections are refused from now on.
     #[serde(skip)]
     refusals: u32,
+    /// Whether nobody is let in.
+    #[serde(skip)]
+    locked_out: bool,
     /// Whether a connection that was made is said to be there still.
     #[serde(skip)]
     keeps_connections: bool,
@@ -108,6 +111,11 @@ impl FakeWorld {
     /// Refuses this many connections from now on.
     pub fn refuse(&self, connections: u32) {
         self.state().refusals = connections;
+    }
+
+    /// Lets nobody in from now on, as where a password was changed; or everybody again.
+    pub fn lock_out(&self, is_locked_out: bool) {
+        self.state().locked_out = is_locked_out;
     }
 
     /// Says from now on that a connection which was made still reaches it.

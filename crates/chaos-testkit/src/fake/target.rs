@@ -136,6 +136,9 @@ impl Connector for FakeConnector {
             state.refusals -= 1;
             return Err(FaultError::Unreachable(Failure::new(format!("connect to `{}`", config.world))));
         }
+        if state.locked_out {
+            return Err(FaultError::Target(Failure::new(format!("log in to `{}`", config.world))));
+        }
         Ok(FakeTarget::new(world.clone()))
     }
 

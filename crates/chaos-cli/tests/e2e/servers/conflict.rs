@@ -36,7 +36,7 @@ fn permissions_that_somebody_else_changed_stay_until_a_person_accepts_that() {
     let chaos = Chaos::new();
     let ended = meet(&bed, &chaos);
     ended.assert_code(5);
-    assert!(ended.stderr.contains("chaos recover"), "{}", ended.text());
+    assert!(ended.stderr.contains("--accept-conflicts"), "{}", ended.text());
     let step = &ended.steps()[0];
     assert_eq!(step["state"], "conflict", "{step}");
     assert_eq!(step["conflicts"].as_array().map(Vec::len), Some(1), "{step}");
@@ -47,7 +47,9 @@ fn permissions_that_somebody_else_changed_stay_until_a_person_accepts_that() {
     let journals = chaos.state.journals();
     assert!(journals.contains(FOUND) && journals.contains("/srv/theirs"), "{journals}");
 
-    chaos.call(&["status"]).assert_code(5);
+    let status = chaos.call(&["status"]);
+    status.assert_code(5);
+    assert!(status.stdout.contains("--accept-conflicts"), "{}", status.text());
     let recovered = chaos.call(&["recover", "--all"]);
     recovered.assert_code(5);
     assert!(recovered.text().contains(WHAT) && recovered.text().contains(FOUND), "{}", recovered.text());
