@@ -12,10 +12,12 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::context::{PrepareContext, StepContext};
+use crate::document::Segment;
 use crate::error::{Failure, FaultError};
 use crate::fault::{Effect, Fault, FaultSpec, Reverted, StepFacts};
 use crate::members::{Members, MembersRequest};
-use crate::target::{Connector, DiscoverFilter, Inventory, Misfit, Target, TargetIdentity};
+use crate::misfit::Misfit;
+use crate::target::{Connector, DiscoverFilter, Inventory, Target, TargetIdentity};
 
 /// A boxed future that may be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -75,6 +77,11 @@ pub trait DynFault: Send + Sync + 'static {
     /// # Errors
     /// When they are not what the fault takes.
     fn check_params(&self, params: &Value) -> Result<(), serde_path_to_error::Error<serde_json::Error>>;
+    /// See [`Fault::check`]; for parameters that passed [`check_params`](Self::check_params).
+    ///
+    /// # Errors
+    /// When they can never work.
+    fn check(&self, params: &Value) -> Result<(), Misfit>;
     /// See [`Fault::prepare`].
     fn prepare<'a>(
         &'a self,
@@ -221,6 +228,11 @@ impl<F: Fault> DynFault for Erased<F> {
         serde_path_to_error::deserialize::<_, F::Params>(params.clone()).map(drop)
     }
 
+    fn check(&self, params: &Value) -> Result<(), Misfit> {
+        let typed = serde_json::from_value(params.clone()).map_err(|error| Misfit::new(error.to_string()))?;
+        self.0.check(&typed)
+    }
+
     fn prepare<'a>(
         &'a self,
         cx: &'a PrepareContext,
@@ -229,12 +241,14 @@ impl<F: Fault> DynFault for Erased<F> {
     ) -> BoxFuture<'a, Result<Vec<PreparedStep>, FaultError>> {
         Box::pin(async move {
             let target = self.target(target)?;
-            let params = serde_path_to_error::deserialize(params).map_err(|source| {
-                FaultError::Params(
-                    Failure::new(format!("read the params of `{}`", F::SPEC.name)).source(source),
-                )
+            let unfit = |verb| Failure::new(format!("{verb} the params of `{}`", F::SPEC.name));
+            let typed = serde_path_to_error::deserialize(params.clone())
+                .map_err(|source| FaultError::Params(unfit("read").source(source)))?;
+            self.0.check(&typed).map_err(|misfit| {
+                let failure = unfit("use").source(misfit.told(misfit.found_in(&params).as_deref()));
+                FaultError::Params(Failure { hint: misfit.hint, ..failure })
             })?;
-            let steps = self.0.prepare(cx, target, params).await?;
+            let steps = self.0.prepare(cx, target, typed).await?;
             steps.into_iter().map(|step| self.prepared(step)).collect()
         })
     }
@@ -359,12 +373,12 @@ impl<'de> Visitor<'de> for Refuse {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(key) = entries.next_key::<String>()? {
-            if key == self.0.key {
+            if self.0.path.first() == Some(&Segment::Key(key)) {
                 return entries.next_value_seed(self);
             }
             entries.next_value::<IgnoredAny>()?;
         }
-        Err(A::Error::custom(self.0.why))
+        Err(A::Error::custom(self.0.in_words()))
     }
 }
 
@@ -372,6 +386,6 @@ impl<'de> DeserializeSeed<'de> for Refuse {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, _value: D) -> Result<(), D::Error> {
-        Err(D::Error::custom(self.0.why))
+        Err(D::Error::custom(self.0.in_words()))
     }
 }

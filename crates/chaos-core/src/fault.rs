@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::context::{PrepareContext, StepContext};
 use crate::error::FaultError;
+use crate::misfit::Misfit;
 use crate::target::Target;
 
 /// What is known about a fault before it is used. Catalogue, reference page and completions derive from it.
@@ -272,6 +273,15 @@ pub trait Fault: Send + Sync + 'static {
 
     /// What is known about the fault before it is used.
     const SPEC: FaultSpec;
+
+    /// Says what is wrong with parameters where no target is needed to see it, and their types cannot say it. It is asked where
+    /// a file is read, and again before [`prepare`](Self::prepare), which may count on it. What is said must hold no secret.
+    ///
+    /// # Errors
+    /// When they can never work.
+    fn check(&self, _params: &Self::Params) -> Result<(), Misfit> {
+        Ok(())
+    }
 
     /// Chooses what will be done and by which handles, and checks that it can be undone. Reads only.
     ///

@@ -15,6 +15,7 @@ pub mod experiment;
 pub mod fault;
 pub mod id;
 pub mod members;
+pub mod misfit;
 pub mod plan;
 pub mod record;
 pub mod secret;
@@ -32,11 +33,11 @@ pub use fault::{
 };
 pub use id::{RunId, StepId};
 pub use members::{Member, Members, MembersRequest};
+pub use misfit::Misfit;
 pub use plan::{ExperimentPlan, Plan, PlannedStep, TargetRef};
 pub use record::{Record, RecordBody};
 pub use secret::Secret;
 pub use state::{IllegalTransition, StepEvent, StepState};
 pub use target::{
-    Connector, DiscoverFilter, Inventory, InventoryTable, Misfit, NameKind, Target, TargetIdentity,
-    TargetName,
+    Connector, DiscoverFilter, Inventory, InventoryTable, NameKind, Target, TargetIdentity, TargetName,
 };

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::context::ResourceFilter;
 use crate::error::FaultError;
 use crate::members::{Members, MembersRequest};
+use crate::misfit::Misfit;
 
 /// A connected system: a database, a cluster, a host.
 pub trait Target: Send + Sync + 'static {
@@ -140,15 +141,6 @@ pub struct InventoryTable {
     pub columns: Vec<&'static str>,
     /// The cells, as many a row as there are columns.
     pub rows: Vec<Vec<String>>,
-}
-
-/// What is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
-    /// The key below `target_config` that is wrong.
-    pub key: &'static str,
-    /// Why.
-    pub why: String,
 }
 
 /// How to reach a kind of target.

@@ -36,8 +36,8 @@ impl Connector for DbConnector {
             DbType::Sqlite => crate::sqlite::check_url(text).map_err(FaultError::Params),
         };
         result.map_err(|error| {
-            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-            Misfit { key: "connection_url", why: format!("failed to {}{hint}", error.chain()) }
+            let misfit = Misfit::new(format!("failed to {}", error.chain())).at("connection_url");
+            Misfit { hint: error.hint().map(str::to_owned), ..misfit }
         })
     }
 

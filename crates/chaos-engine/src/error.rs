@@ -137,7 +137,10 @@ impl EngineError {
                 "recover on `{}`; if that machine is gone for good, remove the `.lock` file of the run",
                 owner.host
             )),
-            Self::Lock(LockError::File { .. }) => None,
+            Self::Lock(LockError::File { path, .. }) => Some(format!(
+                "see that you may write to `{}`; a new run can use another state directory: --state-dir, or CHAOS_STATE_DIR",
+                path.parent().unwrap_or(path).display()
+            )),
             Self::Guardian(_) => {
                 Some("`--no-guardian` runs without one; then only `chaos recover` undoes a killed run".into())
             }

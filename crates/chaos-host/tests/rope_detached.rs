@@ -220,10 +220,29 @@ async fn what_an_undo_left_keeps_a_late_arming_out() {
     bench.rope().pull(&bench.host).await.unwrap();
     assert!(bench.rope().arm(&bench.host, LONG).await.is_err());
     let error = bench.rope().inject(&bench.host, &bench.inject(), Limits::default()).await.unwrap_err();
-    assert!(error.to_string().contains("has come"), "{error}");
+    assert_eq!(error.to_string(), "act: it was undone by chaos");
     assert!(!bench.file.exists());
     bench.rope().remove(&bench.host).await.unwrap();
     bench.assert_clean();
+}
+
+#[tokio::test]
+async fn who_ended_it_before_us_is_told() {
+    for (who, why) in [
+        ("boot", "the host was rebooted, and undid it at boot"),
+        ("by-hand", "somebody ran the undo on the host"),
+        ("deadline", "the deadline on the host has come"),
+    ] {
+        let bench = Bench::new();
+        bench.act(LONG).await;
+        // The deadline itself would wait for its time.
+        std::fs::remove_file(Path::new(&bench.handle.dir).join("deadline")).unwrap();
+        let undo = Path::new(&bench.handle.dir).join("undo.sh");
+        assert!(std::process::Command::new("sh").arg(undo).arg(who).output().unwrap().status.success());
+        let error = bench.rope().extend(&bench.host, LONG).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("move the deadline: {why}"));
+        bench.rope().remove(&bench.host).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -327,4 +346,77 @@ async fn what_clashed_is_looked_at_again_when_somebody_asks() {
     assert_eq!((answer.conflicts.len(), answer.restored), (0, 1));
     assert!(!bench.file.exists());
     rope.remove(&bench.host).await.unwrap();
+}
+
+/// Takes files away and leaves directories, which somebody else has made.
+const FILES_OF_OURS: &str = "took=0
+for name in a b c; do
+    if [ -d \"$file.$name\" ]; then tell conflict \"$name|a directory\"
+    elif [ -e \"$file.$name\" ]; then rm -f \"$file.$name\"; took=$((took + 1)); fi
+done
+tell restored \"$took\"";
+
+/// A bench with a rope over three things, one of which somebody has changed.
+async fn clashing() -> (Bench, Rope) {
+    let bench = Bench::new();
+    let undo = Script::new(FILES_OF_OURS).set("file", bench.file.to_str().unwrap());
+    let rope = Rope::new(bench.handle.clone(), undo);
+    rope.arm(&bench.host, LONG).await.unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(bench.file.with_extension(name), "").unwrap();
+    }
+    std::fs::create_dir(bench.file.with_extension("c")).unwrap();
+    (bench, rope)
+}
+
+/// Lets the things of a bench be ours again.
+fn mend(bench: &Bench) {
+    std::fs::remove_dir(bench.file.with_extension("c")).unwrap();
+    std::fs::write(bench.file.with_extension("c"), "").unwrap();
+}
+
+#[tokio::test]
+async fn what_earlier_attempts_took_back_is_not_forgotten_by_later_ones() {
+    let (bench, rope) = clashing().await;
+    let attempt = async || {
+        let answer = rope.pull(&bench.host).await.unwrap();
+        (answer.restored, answer.first, answer.conflicts.len())
+    };
+    assert_eq!(attempt().await, (2, None, 1));
+    let done = std::fs::read_to_string(bench.done()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(attempt().await, (2, Some(2), 1));
+    }
+    // Who did it and when is about the first one.
+    let head = |text: &str| text.lines().take(3).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(head(&std::fs::read_to_string(bench.done()).unwrap()), head(&done));
+    mend(&bench);
+    for _ in 0..2 {
+        assert_eq!(attempt().await, (3, Some(2), 0));
+    }
+    rope.remove(&bench.host).await.unwrap();
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn the_rope_of_another_version_is_undone_and_was_not_removed_by_anybody() {
+    let (bench, rope) = clashing().await;
+    let undo = Path::new(&bench.handle.dir).join("undo.sh");
+    let text = std::fs::read_to_string(&undo).unwrap();
+    let other = || std::fs::write(&undo, format!("{text}# Written otherwise.\n")).unwrap();
+    other();
+    let answer = rope.pull(&bench.host).await.unwrap();
+    assert_eq!((answer.restored, answer.conflicts.len(), answer.was_gone), (2, 1, false));
+    // What clashed is looked at again in that case, too.
+    other();
+    mend(&bench);
+    let answer = rope.pull(&bench.host).await.unwrap();
+    assert_eq!((answer.restored, answer.first, answer.conflicts.len()), (3, Some(2), 0));
+    assert!(answer.already && !answer.was_gone);
+    // Where it has nothing to do any more it is left as it is.
+    other();
+    assert!(rope.pull(&bench.host).await.unwrap().already);
+    assert!(std::fs::read_to_string(&undo).unwrap().ends_with("otherwise.\n"));
+    rope.remove(&bench.host).await.unwrap();
+    bench.assert_clean();
 }

@@ -68,3 +68,6 @@ pub fn all() -> Vec<Arc<dyn DynFault>> {
         erase(OnHost(service_stop::ServiceStop)),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 
 use chaos_core::target::TargetName;
-use chaos_core::{Claim, Effect, FaultError, FaultSpec, PrepareContext};
+use chaos_core::{Claim, Effect, FaultError, FaultSpec, Misfit, PrepareContext};
 use chaos_host::{Answer, Limits, Output, Script};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,12 +39,18 @@ pub trait HostFault: Default + Send + Sync + 'static {
     /// nothing is done at all, and the undo may count on that.
     const OUTLIVES_REBOOT: bool;
     /// Whether the host itself refuses a second run on what the step claims. For faults whose undo would take what another run has
-    /// made for the original; the others see on the host that somebody else is at work.
+    /// made for the original or for its own, or would be kept from its work by the other's effect. The others undo only what bears
+    /// the name of their step.
     const CLAIMS_ON_HOST: bool = false;
 
     /// Whether the undo starts processes that stay. Our own undo then runs in a unit of its own, as the one of the deadline does:
     /// from our login they would end with it.
     const UNDO_STARTS_PROCESSES: bool = false;
+
+    /// See [`chaos_core::Fault::check`].
+    fn check(&self, _params: &Self::Params) -> Result<(), Misfit> {
+        Ok(())
+    }
 
     /// Chooses what will be done and checks that it can be done and undone: rights, tools, space, kernel. Reads only.
     fn prepare(

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chaos_core::crash::crash_point;
 use chaos_core::fault::{ALREADY_UNDONE, Conflict, WHOLE_SYSTEM};
 use chaos_core::{
-    Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, RevertOutcome,
-    Reverted, StepContext, StepFacts,
+    Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, Misfit, PrepareContext, Quantity,
+    RevertOutcome, Reverted, StepContext, StepFacts,
 };
 use chaos_host::{Answer, Host, Rope, RopeHandle, RopeKind, Script};
 use serde::{Deserialize, Serialize};
@@ -116,13 +116,15 @@ impl<F: HostFault> OnHost<F> {
 
 /// Says in words what people would ask about an undo.
 fn story(answer: &Answer, has_acted: bool) -> Option<String> {
-    let by_itself = |what: &str| Some(format!("{ALREADY_UNDONE} by the target: {what}"));
+    let by_itself = |what: &str| Some(format!("{ALREADY_UNDONE} by the target: {what}{}", shares(answer)));
     match answer.by.as_str() {
         _ if answer.rebooted => by_itself("it was rebooted"),
         "deadline" if answer.already => by_itself("its deadline had come"),
         "boot" if answer.already => by_itself("it was rebooted, and undid it at boot"),
         "by-hand" if answer.already => by_itself("somebody ran the undo there"),
-        "chaos" if answer.already => Some(format!("{ALREADY_UNDONE} by chaos, in an earlier attempt")),
+        "chaos" if answer.already => {
+            Some(format!("{ALREADY_UNDONE} by chaos, in an earlier attempt{}", shares(answer)))
+        }
         _ if answer.was_gone && has_acted => Some(
             "the deadline on the target had been removed by somebody; it was undone without it".to_owned(),
         ),
@@ -133,6 +135,14 @@ fn story(answer: &Answer, has_acted: bool) -> Option<String> {
     }
 }
 
+/// Says how much was taken back by whoever was first, where an attempt of ours took back more.
+fn shares(answer: &Answer) -> String {
+    let all = answer.restored;
+    let first = answer.first.filter(|first| *first < all);
+    first
+        .map_or_else(String::new, |first| format!(" ({first} of {all} then, {} by chaos since)", all - first))
+}
+
 impl<F: HostFault> Fault for OnHost<F> {
     type Target = ServerTarget;
     type Params = F::Params;
@@ -140,6 +150,10 @@ impl<F: HostFault> Fault for OnHost<F> {
     type Session = HostSession;
 
     const SPEC: FaultSpec = F::SPEC;
+
+    fn check(&self, params: &F::Params) -> Result<(), Misfit> {
+        self.0.check(params)
+    }
 
     async fn prepare(
         &self,

@@ -30,11 +30,24 @@ const COUNTS: &str = "sh -c 'sleep 999999 | while :; do echo x >>/tmp/n; read -t
 async fn with_container(engine: &str, options: &str, command: &str) -> Option<TestHost> {
     let host = TestHost::get("any").await?;
     clean(&host).await;
-    if engine == "docker" {
+    if engine != "podman" {
         host.sh("systemctl start docker").await;
     }
-    host.sh(&format!("{engine} import /usr/lib/world/busybox.tar localhost/world/busybox:1 >/dev/null 2>&1"))
-        .await;
+    let import = |engine| {
+        format!("{engine} import /usr/lib/world/busybox.tar localhost/world/busybox:1 >/dev/null 2>&1")
+    };
+    match engine {
+        // It reads only what another one has written.
+        "nerdctl" => {
+            // An overlay is mounted with other words when its container starts again.
+            let load = "mkdir -p /etc/nerdctl; echo 'snapshotter = \"native\"' >/etc/nerdctl/nerdctl.toml
+                docker save localhost/world/busybox:1 -o /tmp/image.tar && nerdctl load -i /tmp/image.tar >/dev/null; rm /tmp/image.tar";
+            host.sh(&format!("{}; {load}", import("docker"))).await;
+        }
+        engine => {
+            host.sh(&import(engine)).await;
+        }
+    }
     host.sh(&run(engine, options, command)).await;
     Some(host)
 }
@@ -50,6 +63,8 @@ async fn clean(host: &TestHost) {
     host.sh("systemctl disable -q docker.service containerd.service 2>/dev/null
         podman rm -f -t 0 -a >/dev/null 2>&1
         if systemctl is-active -q docker; then docker ps -aq | xargs -r docker rm -f >/dev/null; fi
+        if command -v nerdctl && systemctl start containerd; then nerdctl ps -aq | xargs -r nerdctl rm -f; nerdctl images -q | xargs -r nerdctl rmi -f; fi >/dev/null 2>&1
+        rm -rf /var/lib/nerdctl /etc/nerdctl
         systemctl stop docker.service docker.socket containerd.service; systemctl reset-failed; true")
         .await;
 }
@@ -395,4 +410,77 @@ async fn what_could_not_be_brought_back_is_refused() {
     let stage = Pause::on(stage.host, Setup::default()).await;
     let said = stage.prepare(json!({})).await.unwrap_err().chain();
     assert!(said.contains("which is a host"), "{said}");
+}
+
+#[tokio::test]
+async fn two_runs_that_begin_at_once_do_not_both_have_a_container() {
+    async fn check<F: Fault<Target = ServerTarget> + Default>() {
+        let Some(host) = with_container("podman", "", COUNTS).await else { return };
+        let mut stage: Stage<F> = on(host, "podman", Setup::default()).await;
+        stage.refuses_a_second_run(json!({}), &format!("container {NAME}")).await;
+        clean(&stage.host).await;
+    }
+    check::<OnHost<ContainerPause>>().await;
+    check::<OnHost<ContainerStop>>().await;
+    check::<OnHost<ContainerKill>>().await;
+}
+
+#[tokio::test]
+#[ignore = "nerdctl is no package of Debian: put it into /usr/local/bin of the hosts"]
+async fn nerdctl_is_asked_in_its_own_words() {
+    let engine = "nerdctl";
+    let Some(host) = with_container(engine, "", COUNTS).await else { return };
+    let stage: Pause = on(host, engine, Setup::default()).await;
+    let step = stage.step(json!({})).await;
+    let (session, _) = stage.act(&step).await;
+    assert_eq!(status(&stage.host, engine).await, "paused");
+    stage.finish(session).await.unwrap();
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
+    assert!(counts(&stage.host, engine).await);
+    stage.end(&step).await;
+
+    let stage: Stop = on(stage.host, engine, Setup::default()).await;
+    let step = stage.step(json!({ "grace_seconds": 0 })).await;
+    let (session, _) = stage.act(&step).await;
+    assert_eq!(status(&stage.host, engine).await, "exited");
+    stage.finish(session).await.unwrap();
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
+    assert!(counts(&stage.host, engine).await);
+    assert_on_its_own(&stage.host, &step.rope.id).await;
+    stage.end(&step).await;
+
+    let stage: Stop = on(stage.host, engine, short()).await;
+    let step = stage.step(json!({ "grace_seconds": 0 })).await;
+    drop(stage.act(&step).await);
+    let done = format!("grep -q by=deadline {}/done", step.rope.dir);
+    wait_until("the deadline starts it", SOON, async || stage.host.is_true(&done).await).await;
+    assert!(counts(&stage.host, engine).await);
+    assert_on_its_own(&stage.host, &step.rope.id).await;
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+    stage.end(&step).await;
+    clean(&stage.host).await;
+
+    for policy in ["", "--restart=always"] {
+        let Some(host) = with_container(engine, policy, COUNTS).await else { return };
+        wait_until("it runs", SOON, async || status(&host, engine).await == "running").await;
+        let stage: Kill = on(host, engine, Setup::default()).await;
+        let pid = ask(&stage.host, engine, "{{.State.Pid}}").await;
+        let step = stage.step(json!({})).await;
+        let (session, _) = stage.act(&step).await;
+        assert!(!is_alive(&stage.host, &pid).await);
+        stage.finish(session).await.unwrap();
+        let lives_again = async || {
+            ask(&stage.host, engine, "{{.State.Pid}}").await != pid
+                && status(&stage.host, engine).await == "running"
+        };
+        if !policy.is_empty() {
+            wait_until("its policy starts it again", SOON, lives_again).await;
+        }
+        let reverted = stage.revert(&step).await;
+        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
+        assert_eq!(reverted.notes.len(), usize::from(!policy.is_empty()), "{reverted:?}");
+        assert!(lives_again().await && counts(&stage.host, engine).await);
+        stage.end(&step).await;
+        clean(&stage.host).await;
+    }
 }

@@ -55,6 +55,22 @@ async fn a_mount_is_filled_by_a_size_and_emptied_again() {
 }
 
 #[tokio::test]
+async fn who_looks_at_the_units_of_the_host_reads_a_short_line_about_ours() {
+    let Some(stage) = Disks::get("any").await else { return };
+    let step = stage.step(json!({"size": "10MiB", "target_mount": "/data"})).await;
+    let (_session, _) = stage.act(&step).await;
+    let id = &step.rope.id;
+    let status = stage.host.sh(&format!("systemctl status -n 0 {id}-fill.service {id}.timer")).await;
+    for line in [format!("{id}-fill.service - Space taken by {id}"), format!("{id}.timer - Deadline of {id}")]
+    {
+        assert!(status.contains(&line), "{status}");
+    }
+    assert!(status.lines().count() < 30, "{status}");
+    stage.revert(&step).await;
+    stage.end(&step).await;
+}
+
+#[tokio::test]
 async fn a_disk_is_filled_up_to_a_share_by_a_login_without_root() {
     let Some(stage) = Disks::with("any", Setup { user: "chaos", ..Setup::default() }).await else { return };
     let room = stage.host.sh("df -PB1 /ext | awk 'NR == 2 { print $3, $4 }'").await;
@@ -122,9 +138,9 @@ async fn what_cannot_be_filled_is_refused_with_its_reason() {
         ("/proc/1", "it is a part of the kernel"),
         ("/no/such/place", "find the directory `/no/such/place`"),
         ("/etc/passwd", "it is not a directory"),
-        ("tmp", "it does not begin with `/`"),
-        ("", "it does not begin with `/`"),
-        ("-rf /", "it does not begin with `/`"),
+        ("tmp", "`target_mount` must be an absolute path"),
+        ("", "`target_mount` must be an absolute path"),
+        ("-rf /", "`target_mount` must be an absolute path"),
     ] {
         let refusal = stage.refusal(json!({"size": "1MB", "target_mount": path})).await;
         assert!(refusal.contains(why), "{path}: {refusal}");

@@ -197,3 +197,10 @@ async fn what_cannot_be_done_is_refused() {
     let error = refusal::<DnsFailure>(&target, names).await;
     assert!(error.chain().contains("iptables cannot compare names"), "{}", error.chain());
 }
+
+#[tokio::test]
+async fn two_runs_that_begin_at_once_do_not_both_have_the_name_service() {
+    let Some(host) = TestHost::get("any").await else { return };
+    let wrong = json!({ "mode": "wrong_answer", "names": ["peer.world.test"] });
+    Dns::refuses_a_second_run(&host, wrong, "name service").await;
+}

@@ -122,9 +122,9 @@ async fn the_reserve_and_what_has_no_inodes_are_refused() {
         (json!({"inodes": 19_500, "target_mount": "/data"}), "1000 must stay as a reserve"),
         (json!({"inodes": 10, "target_mount": "/etc", "keep_free": 10}), "the host needs this mount itself"),
         (json!({"inodes": 10, "target_mount": "/readonly"}), "read-only"),
-        (json!({"inodes": 10, "leave_free": 10}), "more than one level"),
-        (json!({"inodes": 0}), "take 0 inodes"),
-        (json!({"inodes": 1_000_001}), "take 1000001 inodes"),
+        (json!({"inodes": 10, "leave_free": 10}), "`leave_free` excludes `inodes`"),
+        (json!({"inodes": 0}), "`inodes` must be 1 to 1000000"),
+        (json!({"inodes": 1_000_001}), "`inodes` must be 1 to 1000000"),
         (json!({"fill_percent": 1, "target_mount": "/"}), "so many are taken already"),
         (json!({"count": 5}), "unknown field"),
     ] {

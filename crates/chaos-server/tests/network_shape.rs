@@ -108,7 +108,7 @@ async fn of_two_runs_on_one_interface_the_second_is_refused_and_its_undo_leaves_
         refusal::<OnQueue<NetworkBandwidth>>(&first.target, json!({ "rate": "10mbit" })).await.chain();
     assert!(refused.contains("it has one of somebody's own, `tbf"), "{refused}");
     let error = second.try_inject().await.unwrap_err().chain();
-    assert!(error.contains("a queue of somebody's own since the plan was made"), "{error}");
+    assert!(error.contains("another run acts on interface eth0 queue there"), "{error}");
     let recovered = second.recover(&host).await;
     assert_eq!((recovered.outcome, recovered.conflicts_total), (RevertOutcome::NothingToDo, 0));
     host.sh("tc qdisc show dev eth0 | grep -q 'tbf .* root .* rate 10Mbit'").await;

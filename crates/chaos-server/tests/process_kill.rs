@@ -71,7 +71,7 @@ async fn a_pattern_matches_whole_names_and_no_more_than_its_bound() {
         (json!({"name": "slee*", "max_matches": 2}), "and `max_matches` is 2"),
         (json!({"name": "nginx: master", "max_matches": 2}), "it matches none"),
         (json!({"name": "ngin", "max_matches": 5}), "it matches none"),
-        (json!({"name": "sleep"}), "without a bound"),
+        (json!({"name": "sleep"}), "`name` needs `max_matches`"),
     ] {
         let refusal = stage.refusal(params.clone()).await;
         assert!(refusal.contains(why), "{params}: {refusal}");
@@ -133,7 +133,7 @@ async fn what_is_essential_or_excluded_is_never_killed() {
         (json!({"unit": "nginx"}), "not matched by any of `resource_filters`"),
         (json!({"unit": "a;b"}), "such a name holds letters"),
         (json!({"unit": "app-base", "signal": "QUIT"}), "QUIT"),
-        (json!({"unit": "app-base", "max_matches": 1}), "without `name`"),
+        (json!({"unit": "app-base", "max_matches": 1}), "`max_matches` needs `name`"),
         (json!({}), "which processes are meant"),
     ] {
         let refusal = stage.refusal(params.clone()).await;
@@ -188,4 +188,10 @@ async fn the_deadline_alone_starts_the_service_again() {
     assert!(stage.host.is_true("systemctl is-active -q app-base").await);
     assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
     stage.end(&step).await;
+}
+
+#[tokio::test]
+async fn two_runs_that_begin_at_once_do_not_both_kill_a_service() {
+    let Some(mut stage) = Kills::get("any").await else { return };
+    stage.refuses_a_second_run(json!({"unit": "app-base"}), "unit app-base.service").await;
 }

@@ -160,10 +160,10 @@ async fn what_is_essential_is_never_paused() {
         (json!({"unit": "nginx"}), "is excluded by `nginx`"),
         (json!({"name": "nginx*", "max_matches": 9}), "is excluded by `nginx`"),
         (json!({"name": "sshd*", "max_matches": 99}), "pause process"),
-        (json!({"name": "*", "max_matches": 99}), "which matches every process"),
+        (json!({"name": "*", "max_matches": 99}), "must not match every process"),
         (json!({"name": "sleep", "max_matches": 1}), "`max_matches` is 1"),
-        (json!({"pid_file": "relative.pid"}), "read the process in `relative.pid`"),
-        (json!({"unit": "app-base", "name": "x", "max_matches": 1}), "which processes are meant"),
+        (json!({"pid_file": "relative.pid"}), "`pid_file` must be an absolute path"),
+        (json!({"unit": "app-base", "name": "x", "max_matches": 1}), "`name` excludes `unit`"),
     ] {
         let refusal = stage.refusal(params.clone()).await;
         assert!(refusal.contains(why), "{params}: {refusal}");
@@ -247,4 +247,16 @@ async fn a_host_without_systemd_pauses_processes_too() {
     stage.end(&step).await;
     assert!(stage.refusal(json!({"unit": "cron"})).await.contains("find systemd"));
     stage.host.sh(&format!("kill {pid}; while [ -d /proc/{pid} ]; do sleep 0.1; done")).await;
+}
+
+#[tokio::test]
+async fn two_runs_that_begin_at_once_do_not_both_pause_a_process() {
+    let Some(mut stage) = Pauses::get("any").await else { return };
+    stage.refuses_a_second_run(json!({"unit": "nginx"}), "unit nginx.service").await;
+    stage.host.sh("setsid sleep 54321 </dev/null >/dev/null 2>&1 &").await;
+    let pid = stage.host.sh("pgrep -f '^sleep 54321'").await;
+    stage.before = stage.host.snapshot().await;
+    let params = json!({"name": "sleep 54321", "max_matches": 1});
+    stage.refuses_a_second_run(params, &format!("process {}", pid.trim())).await;
+    stage.host.sh(&format!("kill {}", pid.trim())).await;
 }

@@ -301,3 +301,9 @@ async fn a_service_that_does_not_start_again_is_an_error_until_it_does() {
         .sh("systemctl stop app-flaky; rm /etc/systemd/system/app-flaky.service; systemctl daemon-reload")
         .await;
 }
+
+#[tokio::test]
+async fn two_runs_that_begin_at_once_do_not_both_stop_a_service() {
+    let Some(mut stage) = Services::get("any").await else { return };
+    stage.refuses_a_second_run(json!({"services": ["nginx"]}), "unit nginx.service").await;
+}

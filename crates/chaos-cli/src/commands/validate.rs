@@ -43,8 +43,11 @@ pub fn run(arguments: &ValidateArguments, output: &Output) -> Result<ExitCode, C
         output.result(|| text(&valid), &valid)?;
         return Ok(ExitCode::Done);
     }
+    // What could not be read was not checked, whatever was found in the others.
+    let was_read = !problems.iter().any(Problem::is_unreadable);
+    let exit = if was_read { ExitCode::Findings } else { ExitCode::CannotDo };
     // The files that are valid are no news while others are not.
-    Err(CliError { exit: ExitCode::Findings, ..CliError::invalid(problems) })
+    Err(CliError { exit, ..CliError::invalid(problems) })
 }
 
 fn check(file: &Path, catalog: &Catalog) -> Result<Valid, Vec<Problem>> {

@@ -129,6 +129,25 @@ fn a_state_directory_that_cannot_be_used_stops_the_run_and_is_found_by_the_docto
 }
 
 #[test]
+fn a_state_directory_in_which_no_file_can_be_made_is_named_with_a_way_out() {
+    let user = User::new();
+    let file = user.experiment("1s");
+    // Not even root makes files there.
+    std::fs::create_dir(user.path("closed")).unwrap();
+    std::os::unix::fs::symlink("/proc", user.path("closed/runs")).unwrap();
+    let closed = user.path("closed").display().to_string();
+    let said = user.types(&["run", &file, "--state-dir", &closed]);
+    assert!(
+        said.assert_code(2).stderr.contains("error[CH0401]: failed to use the lock file"),
+        "{}",
+        said.stderr
+    );
+    let hint = format!("hint: see that you may write to `{closed}/runs`");
+    assert!(said.stderr.contains(&hint) && said.stderr.contains("CHAOS_STATE_DIR"), "{}", said.stderr);
+    assert_eq!(user.users(), 10);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let user = User::new();
     for arguments in [&["schema", "experiment"][..], &["list-skills"], &["--help"], &["explain", "CH0101"]] {

@@ -13,6 +13,7 @@ mod findings_other;
 mod findings_update;
 mod harness;
 mod locks;
+mod mistakes;
 mod refusals;
 mod secrets;
 mod servers;

@@ -158,6 +158,8 @@ fn a_full_disk_before_the_first_effect_means_no_effect() {
     let ended = chaos.run(&Experiment::on_postgres(&shop.url(), "1s", &writes()));
 
     ended.assert_code(2);
+    // The error says all there is to say; no line of the log stands in front of it.
+    assert!(ended.stderr.contains("error[CH0402]") && !ended.stderr.contains("WARN"), "{}", ended.stderr);
     assert_same(&shop.checksum(), &before, "afterwards");
     shop.assert_no_residue();
 }

@@ -15,7 +15,7 @@ mod secrets;
 mod telling;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,9 +48,14 @@ impl Document {
     pub fn load(path: &Path) -> Result<Self, Problem> {
         let is_stdin = path == Path::new(STDIN);
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let bytes = if is_stdin { take(std::io::stdin().lock()) } else { read_bounded(path) };
-        let bytes = bytes.map_err(|message| Problem::of_file(&name, message))?;
-        Self::parse_bytes(&name, bytes)
+        let read = if is_stdin { take(std::io::stdin().lock()) } else { read_bounded(path) };
+        match read {
+            Ok(Some(bytes)) => Self::parse_bytes(&name, bytes),
+            Ok(None) => Err(Problem::of_file(&name, too_large())),
+            Err(error) => {
+                Err(Problem::of_file(&name, format!("the file cannot be read: {error}")).unreadable())
+            }
+        }
     }
 
     /// Reads text; `name` is what errors call it.
@@ -127,28 +132,21 @@ impl std::fmt::Debug for Document {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+/// Reads a file; nothing when it is too large.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err("this is a directory, not a file".to_owned());
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a directory, not a file"));
     }
-    if metadata.len() > SIZE_MAX {
-        return Err(too_large());
-    }
-    take(file)
+    if metadata.len() > SIZE_MAX { Ok(None) } else { take(file) }
 }
 
 /// A pipe or a growing file has no length to trust, so the reading itself is bounded too.
-fn take(file: impl Read) -> Result<Vec<u8>, String> {
+fn take(file: impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    file.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > SIZE_MAX { Err(too_large()) } else { Ok(bytes) }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn unreadable(error: std::io::Error) -> String {
-    format!("the file cannot be read: {error}")
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= SIZE_MAX).then_some(bytes))
 }
 
 fn too_large() -> String {

@@ -40,6 +40,7 @@ struct Inner {
     labels: Vec<(Span, String)>,
     shown: Option<Arc<Shown>>,
     name: String,
+    is_unreadable: bool,
 }
 
 impl Problem {
@@ -51,6 +52,7 @@ impl Problem {
             labels: Vec::new(),
             shown: None,
             name: name.to_owned(),
+            is_unreadable: false,
         }))
     }
 
@@ -62,7 +64,20 @@ impl Problem {
             labels: vec![(span, label.to_owned())],
             shown: Some(Arc::clone(shown)),
             name: shown.name.clone(),
+            is_unreadable: false,
         }))
+    }
+
+    /// Says that nothing is known of the document, because it could not be read at all.
+    #[must_use]
+    pub(super) fn unreadable(mut self) -> Self {
+        self.0.is_unreadable = true;
+        self
+    }
+
+    /// Returns whether the document could not be read at all, so that nothing is known of it.
+    pub fn is_unreadable(&self) -> bool {
+        self.0.is_unreadable
     }
 
     /// Adds what to do about it.

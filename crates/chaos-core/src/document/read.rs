@@ -74,7 +74,9 @@ impl Document {
             };
             let mut path = segments(error.path());
             let found = node.at(&path);
-            let explained = explain(&error.inner().to_string(), found.text());
+            let said = error.inner().to_string();
+            let said = as_written(&parse, &value, found, &path, &said).unwrap_or(said);
+            let explained = explain(&said, found.text());
             if explained.kind == Kind::WantsText && texts < TEXTS_MAX && put_text(&mut value, found, &path) {
                 texts += 1;
                 continue;
@@ -110,6 +112,24 @@ impl Document {
         problems.push(problem);
         unknown
     }
+}
+
+/// Returns what is `said` of a number, said of it as it was written: JSON has rounded it.
+fn as_written<T>(
+    parse: impl Fn(&Value) -> Result<T, PathError>,
+    value: &Value,
+    found: &Node,
+    path: &[Segment],
+    said: &str,
+) -> Option<String> {
+    let mut value = value.clone();
+    // That another type was wanted is told with what was written in any case.
+    if said.starts_with("invalid ") || !put_text(&mut value, found, path) {
+        return None;
+    }
+    let error = parse(&value).err().filter(|error| segments(error.path()) == path)?;
+    let said = error.inner().to_string();
+    (!said.starts_with("invalid ")).then_some(said)
 }
 
 /// Returns where the unknown `key` stands, and makes `path` lead to it.

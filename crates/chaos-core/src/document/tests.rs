@@ -177,14 +177,38 @@ fn a_file_is_refused_by_its_size_before_it_is_read() {
     File::create(&large).unwrap().set_len(1 << 40).unwrap();
     let binary = folder.join("binary.yaml");
     std::fs::write(&binary, b"name: a\n\x80\xff").unwrap();
-    let load = |path: &Path| format!("{:?}", Document::load(path).unwrap_err());
+    let load = |path: &Path| Document::load(path).unwrap_err();
     let told = [load(&large), load(&binary), load(&folder), load(&folder.join("none.yaml"))];
+    let is_unreadable: Vec<_> = told.iter().map(Problem::is_unreadable).collect();
+    let told = told.map(|problem| format!("{problem:?}"));
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(told[0].ends_with("the file is larger than 4 MiB"), "{told:?}");
     assert!(told[1].ends_with("this is not a text file: line 2 holds the byte 0x80"), "{told:?}");
     assert!(told[2].ends_with("this is a directory, not a file"), "{told:?}");
     assert!(told[3].contains("the file cannot be read: No such file"), "{told:?}");
+    assert_eq!(is_unreadable, [false, false, true, true], "{told:?}");
     assert!(Document::load(Path::new("/dev/zero")).is_err());
+}
+
+#[test]
+fn what_is_said_of_a_number_names_it_as_it_was_written() {
+    /// A field that takes numbers and texts, and refuses them all.
+    #[derive(Debug)]
+    struct Refused;
+    impl<'de> Deserialize<'de> for Refused {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            use serde::de::Error as _;
+            Err(D::Error::custom(match serde_json::Value::deserialize(deserializer)? {
+                serde_json::Value::String(text) => format!("`{text}` is too much"),
+                number => format!("`{number}` is too much"),
+            }))
+        }
+    }
+    for written in ["18446744073709551616", "1.10", "100000000000000000000000", "7"] {
+        let document = Document::parse("a.yaml", &format!("[{written}]")).unwrap();
+        let problems = document.read::<Vec<Refused>>(document.root()).unwrap_err();
+        assert_eq!(format!("{problems:?}"), format!("[a.yaml:1:2: `{written}` is too much]"));
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::error::FaultError;
 use crate::fault::{
     Effect, Fault, FaultSpec, NoSession, Reversibility, RevertOutcome, Reverted, Risk, StepFacts,
 };
+use crate::misfit::Misfit;
 use crate::target::{Connector, DiscoverFilter, Inventory, Target, TargetIdentity};
 
 pub(super) fn catalog() -> Catalog {
@@ -25,7 +26,6 @@ pub(super) fn catalog() -> Catalog {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the shape matters here")]
 pub(super) struct InsertLoad {
     /// Rows for each table.
     #[serde(default)]
@@ -76,7 +76,7 @@ enum DbType {
 #[serde(deny_unknown_fields)]
 struct CacheConfig {}
 
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl Target for Nowhere {
     fn identity(&self) -> &TargetIdentity {
@@ -131,11 +131,26 @@ impl<P> Default for Fake<P> {
 trait Named {
     const NAME: &'static str;
     const TARGET: &'static str;
+
+    fn check(&self) -> Result<(), Misfit> {
+        Ok(())
+    }
 }
 
 impl Named for InsertLoad {
     const NAME: &'static str = "db.insert_load";
     const TARGET: &'static str = "database";
+
+    fn check(&self) -> Result<(), Misfit> {
+        if let Some(place) = self.tables.iter().position(|table| table.contains(['$', '\n'])) {
+            return Err(Misfit::new("`tables` must hold plain names").at("tables").item(place));
+        }
+        match self.rows_per_table {
+            13 => Err(Misfit::new("`rows_per_table` must be lucky").at("rows_per_table").hint("add one")),
+            14 if self.tables.is_empty() => Err(Misfit::new("nothing says whose rows")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Named for ConfigChange {
@@ -170,6 +185,10 @@ impl<P: Named + serde::de::DeserializeOwned + JsonSchema + Send + 'static> Fault
         risk: Risk::Low,
         reversibility: Reversibility::Harmless,
     };
+
+    fn check(&self, params: &P) -> Result<(), Misfit> {
+        params.check()
+    }
 
     async fn prepare(&self, _: &PrepareContext, _: &Nowhere, _: P) -> Result<Vec<NoStep>, FaultError> {
         Ok(Vec::new())

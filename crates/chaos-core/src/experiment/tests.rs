@@ -1,11 +1,14 @@
 //! Files of experiments that are right, and every way to be wrong.
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::fake::catalog;
 use super::*;
+use crate::context::PrepareContext;
+use crate::id::RunId;
 
 mod targets;
 
@@ -365,4 +368,61 @@ fn a_damaged_file_is_refused_with_a_reason_or_loaded_but_never_panics() {
         }
     }
     assert!(loaded > 50 && refused > 1000, "{loaded} loaded, {refused} refused");
+}
+
+#[test]
+fn parameters_that_can_never_work_are_refused_where_they_stand_with_what_was_written() {
+    let long = "x".repeat(150);
+    for (params, expected) in [
+        ("{rows_per_table: 13}", "e.yaml:8:30: `rows_per_table` must be lucky, found `13` (add one)"),
+        ("{tables: [a, 'b\u{24}']}", "e.yaml:8:26: `tables` must hold plain names, found `b$`"),
+        // An escaped reference is judged by what it becomes.
+        ("{tables: ['$${a}']}", "e.yaml:8:23: `tables` must hold plain names, found `$${a}`"),
+        ("{tables: [\"a\\nb\"]}", "e.yaml:8:23: `tables` must hold plain names, found `a\\nb`"),
+        // What is not written at all is missing in the whole.
+        ("{rows_per_table: 14}", "e.yaml:8:13: nothing says whose rows"),
+        // What its type refuses comes first, and a reference before what it stands for.
+        (
+            "{rows_per_table: 13, tabel: 1}",
+            "e.yaml:8:34: unknown key `tabel` (did you mean `tables`? Known keys: `rows_per_table`, `tables`)",
+        ),
+        (
+            "{tables: ['${A}']}",
+            "e.yaml:8:23: `${A}` cannot be used here, because this is kept in the journal (references work below `target_config`; for the characters themselves write `$${`)",
+        ),
+        (
+            &format!("{{tables: ['${long}']}}"),
+            &format!("e.yaml:8:23: `tables` must hold plain names, found `${}…`", &long[..99]),
+        ),
+    ] {
+        check_refused(&file("", &format!("{INSERT}    params: {params}\n")), &[expected]);
+    }
+    // Each use has its own mistake, and all are told.
+    let text = file("", &format!("{INSERT}    params: {{rows_per_table: 13}}\n").repeat(2));
+    assert_eq!(load_text(&text).unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_fault_prepares_nothing_with_parameters_that_can_never_work() {
+    let cx = PrepareContext {
+        run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+        use_number: 1,
+        seed: 1,
+        hold: Duration::from_secs(1),
+        filter: ResourceFilter::default(),
+    };
+    let catalog = catalog();
+    let prepare = |params| {
+        let mut prepared =
+            catalog.fault("db.insert_load").unwrap().prepare(&cx, &super::fake::Nowhere, params);
+        match prepared.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(prepared) => prepared
+                .map(|steps| steps.len())
+                .map_err(|error| (error.chain(), error.hint().map(str::to_owned))),
+            Poll::Pending => unreachable!("nobody is asked"),
+        }
+    };
+    assert_eq!(prepare(json!({ "rows_per_table": 12 })), Ok(0));
+    let chain = "use the params of `db.insert_load`: `rows_per_table` must be lucky, found `13`";
+    assert_eq!(prepare(json!({ "rows_per_table": 13 })), Err((chain.to_owned(), Some("add one".to_owned()))));
 }

@@ -14,6 +14,7 @@ use crate::context::ResourceFilter;
 use crate::document::reference::without_references;
 use crate::document::{Content, Document, Node, Problem, Span, closest, suggest};
 use crate::erased::{Catalog, DynFault};
+use crate::misfit::Misfit;
 
 /// How many times one entry below `skills:` may be done.
 pub const COUNT_MAX: u32 = 100;
@@ -253,7 +254,21 @@ impl Reader<'_> {
             None => &nothing,
         };
         let value = self.document.check(params, |value| fault.check_params(value))?;
-        without_references(&value).map_err(|error| vec![self.document.reference_problem(params, &error)])
+        let value = without_references(&value)
+            .map_err(|error| vec![self.document.reference_problem(params, &error)])?;
+        fault.check(&value).map_err(|misfit| vec![self.misfit(params, &misfit)])?;
+        Ok(value)
+    }
+
+    /// Makes the problem of parameters that are of their types and still make no sense. It stands at the value, or where that
+    /// is not written, at what it would stand in.
+    fn misfit(&self, params: &Node, misfit: &Misfit) -> Problem {
+        let found = params.at(&misfit.path).text();
+        let problem = self.document.problem(params.span_at(&misfit.path), "here", misfit.told(found));
+        match &misfit.hint {
+            Some(hint) => problem.help(hint),
+            None => problem,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use chaos_core::{
-    Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Reverted, StepContext, StepFacts,
+    Effect, Failure, Fault, FaultError, FaultSpec, Misfit, PrepareContext, Reverted, StepContext, StepFacts,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,18 @@ pub trait DatabaseFault: Send + Sync + 'static {
     type Sqlite: Fault<Target = SqliteTarget, Params = Self::Params> + Default;
     /// What is known about it before it is used.
     const SPEC: FaultSpec;
+
+    /// See [`Fault::check`]; for what no kind of database takes.
+    fn check(_params: &Self::Params) -> Result<(), Misfit> {
+        Ok(())
+    }
+}
+
+/// Refuses names that nothing in a database has.
+pub(super) fn check_names(key: &str, names: &[String]) -> Result<(), Misfit> {
+    let wrong = names.iter().position(|name| name.trim().is_empty() || name.contains('\0'));
+    let why = format!("`{key}` must hold names, each with something in it and no zero byte");
+    wrong.map_or(Ok(()), |place| Err(Misfit::new(why).at(key).item(place)))
 }
 
 /// Makes one fault of a [`DatabaseFault`].
@@ -66,6 +78,10 @@ impl<D: DatabaseFault> Fault for OnDatabase<D> {
     type Session = ByKind<<D::Postgres as Fault>::Session, <D::Sqlite as Fault>::Session>;
 
     const SPEC: FaultSpec = D::SPEC;
+
+    fn check(&self, params: &D::Params) -> Result<(), Misfit> {
+        D::check(params)
+    }
 
     async fn prepare(
         &self,

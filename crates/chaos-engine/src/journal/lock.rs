@@ -153,7 +153,14 @@ impl RunLock {
         };
         // A full disk must not stop a recovery, and the kernel's lock holds without the name.
         if let Err(error) = write(&mut self.file) {
-            tracing::warn!(%error, path = %self.path.display(), "The lock is held, but its owner could not be written.");
+            let path = self.path.display();
+            match role {
+                // Where there is no room for a name there is none for a journal, and that ends the run with an error.
+                Undoer::Run => tracing::debug!(%error, %path, "The owner of the lock could not be written."),
+                Undoer::Guardian | Undoer::Recovery => {
+                    tracing::warn!(%error, %path, "The lock is held, but its owner could not be written.");
+                }
+            }
         }
         Ok(self)
     }

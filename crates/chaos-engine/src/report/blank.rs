@@ -83,6 +83,7 @@ pub(super) fn unknown_step(id: StepId) -> StepReport {
         measured: Effect::default(),
         restored: Effect::default(),
         outcome: None,
+        found_undone: false,
         undone_by: None,
         notes: Vec::new(),
         error: None,

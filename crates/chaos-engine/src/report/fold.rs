@@ -5,12 +5,15 @@
 
 use std::collections::HashMap;
 
+use chaos_core::fault::ALREADY_UNDONE;
 use chaos_core::plan::Plan;
 use chaos_core::record::Undoer;
 use chaos_core::{
-    ExitCode, PlannedStep, Record, RecordBody, Reverted, StepEvent, StepId, StepState, TargetRef,
+    Effect, ExitCode, PlannedStep, Record, RecordBody, RevertOutcome, Reverted, StepEvent, StepId, StepState,
+    TargetRef,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::journal::{Damage, JournalContents};
 
@@ -345,8 +348,15 @@ fn take_revert(step: &mut StepReport, at: Timestamp, by: Undoer, reverted: &Reve
     step.verified = true;
     step.reverted_at = Some(at);
     step.undone_by = Some(by);
-    step.outcome = Some(reverted.outcome);
-    step.restored = reverted.effect.clone();
+    if step.outcome.is_none() {
+        step.found_undone = was_found_undone(by, reverted);
+    }
+    step.outcome = Some(match (step.outcome, reverted.outcome) {
+        // What an earlier attempt has restored is not there any more.
+        (Some(RevertOutcome::Restored), RevertOutcome::NothingToDo) => RevertOutcome::Restored,
+        (_, outcome) => outcome,
+    });
+    keep_more(&mut step.restored, &reverted.effect);
     step.conflicts_total = reverted.conflicts_total;
     step.conflicts = reverted
         .conflicts
@@ -356,4 +366,25 @@ fn take_revert(step: &mut StepReport, at: Timestamp, by: Undoer, reverted: &Reve
     step.notes = reverted.notes.clone();
     // The attempts that failed before this one are history; their number is kept.
     step.undo_error = None;
+}
+
+/// Returns whether the effect had ended before the undo began. A target says so in a note. Where there is none, what ends with
+/// our process ended when that died.
+fn was_found_undone(by: Undoer, reverted: &Reverted) -> bool {
+    if reverted.outcome != RevertOutcome::AlreadyUndone {
+        return false;
+    }
+    let note = reverted.undone_by().and_then(|note| note.strip_prefix(ALREADY_UNDONE));
+    note.map_or(by != Undoer::Run, |who| who.starts_with(" by the target"))
+}
+
+/// Takes over what one more attempt to undo tells. Most targets count over all attempts; those that count each for itself find
+/// less in a later one, and that takes nothing back of what was restored before.
+fn keep_more(kept: &mut Effect, told: &Effect) {
+    for (key, value) in &told.0 {
+        let before = kept.0.get(key).and_then(Value::as_u64);
+        if before.zip(value.as_u64()).is_none_or(|(before, now)| before <= now) {
+            kept.0.insert(key.clone(), value.clone());
+        }
+    }
 }

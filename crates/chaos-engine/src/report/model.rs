@@ -247,12 +247,16 @@ pub struct StepReport {
     /// What the fault measured during the hold.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub measured: Effect,
-    /// What was restored, in numbers.
+    /// What was restored, in numbers, by all attempts together.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub restored: Effect,
     /// What the undo found: `restored`, `nothing_to_do` or `already_undone`.
     #[schemars(with = "Option<String>")]
     pub outcome: Option<RevertOutcome>,
+    /// Whether the effect had ended before the undo began, at a time that nobody of ours saw: by the deadline on the target, or with
+    /// the process of the run.
+    #[serde(default)]
+    pub found_undone: bool,
     /// Who undid it: `run`, `guardian` or `recovery`.
     #[schemars(with = "Option<String>")]
     pub undone_by: Option<Undoer>,

@@ -107,6 +107,31 @@ pub(super) fn recovered() -> Vec<Record> {
     journal.records
 }
 
+/// The run died in the hold, and the targets of some of its steps ended them before a recovery came.
+pub(super) fn found_undone(steps: &[u32]) -> Vec<Record> {
+    let mut journal = Journal { records: crashed(), milliseconds: 90_000 };
+    journal.rollback(Undoer::Recovery, "the run died");
+    for step in [2, 1] {
+        let mut reverted = restored(1000);
+        if steps.contains(&step) {
+            reverted.outcome = RevertOutcome::AlreadyUndone;
+            reverted.notes.push("already undone by the target: its deadline had come".to_owned());
+        }
+        journal.revert(step, reverted);
+    }
+    journal.records
+}
+
+/// The conflicts of a run are undone in part by a second recovery, and then in whole.
+pub(super) fn undone_in_parts(parts: &[Reverted]) -> Vec<Record> {
+    let mut journal = Journal { records: conflict(), milliseconds: 90_000 };
+    for reverted in parts {
+        journal.rollback(Undoer::Recovery, "somebody asked");
+        journal.push(RecordBody::Reverted { step: StepId(1), reverted: reverted.clone() });
+    }
+    journal.records
+}
+
 /// Everybody who may choose a name is hostile.
 pub(super) fn hostile() -> Vec<Record> {
     let name = "</title><script>alert(\"1\")</script> & 'x' | `y`";
@@ -127,7 +152,7 @@ pub(super) fn hostile() -> Vec<Record> {
     journal.records
 }
 
-fn restored(rows: u64) -> Reverted {
+pub(super) fn restored(rows: u64) -> Reverted {
     Reverted { effect: Effect::default().with("rows", rows), ..Reverted::new(RevertOutcome::Restored) }
 }
 

@@ -1,6 +1,6 @@
 //! What the fold says of hand-made journals, and what every form makes of it.
 
-use chaos_core::{Record, RecordBody, StepState};
+use chaos_core::{Record, RecordBody, RevertOutcome, Reverted, StepState};
 use expect_test::{Expect, expect, expect_file};
 
 use super::model::{ExperimentStatus, RunStatus};
@@ -153,6 +153,33 @@ fn a_crashed_run_has_a_report() {
             2 steps may have left something behind; undo it with `chaos recover 20261121-084512-k3vq`.
         "#]],
     );
+}
+
+#[test]
+fn a_hold_that_nobody_saw_end_is_told_as_that() {
+    let hold = |records: &[Record]| {
+        let text = Format::Text.render(&fold(records)).unwrap();
+        text.lines().find_map(|line| line.trim().strip_prefix("Hold ")).unwrap().trim().to_owned()
+    };
+    assert_eq!(hold(&samples::recovered()), "1m 28s of 1m");
+    assert_eq!(hold(&samples::found_undone(&[])), "1m 28s of 1m");
+    assert_eq!(hold(&samples::found_undone(&[1, 2])), "1m 28s of 1m, until it was found undone");
+    assert_eq!(hold(&samples::found_undone(&[2])), "1m 28s of 1m; found undone then: 1 of 2 steps");
+}
+
+#[test]
+fn what_several_attempts_restored_is_told_as_a_whole() {
+    let undone = |parts: &[Reverted]| {
+        let text = Format::Text.render(&fold(&samples::undone_in_parts(parts))).unwrap();
+        text.lines().find_map(|line| line.trim().strip_prefix("undone: ")).unwrap().to_owned()
+    };
+    let already = |rows| Reverted { outcome: RevertOutcome::AlreadyUndone, ..samples::restored(rows) };
+    let nothing = |rows| Reverted { outcome: RevertOutcome::NothingToDo, ..samples::restored(rows) };
+    assert_eq!(undone(&[]), "rows 979; read back");
+    assert_eq!(undone(&[nothing(0)]), "rows 979; read back");
+    assert_eq!(undone(&[Reverted::new(RevertOutcome::NothingToDo)]), "rows 979; read back");
+    assert_eq!(undone(&[samples::restored(1000)]), "rows 1000; read back");
+    assert_eq!(undone(&[already(979), already(1000)]), "rows 1000; read back, had been undone before");
 }
 
 #[test]

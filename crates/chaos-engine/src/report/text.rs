@@ -205,9 +205,20 @@ pub(super) fn hold_words(experiment: &ExperimentReport, hold: u64) -> String {
     match (experiment.hold_started_at, experiment.rollback_started_at) {
         (Some(start), Some(end)) => {
             let held = u64::try_from(end.duration_since(start).as_millis()).unwrap_or(0);
-            format!("{} of {planned}", words::duration(held))
+            format!("{} of {planned}{}", words::duration(held), until(experiment))
         }
         (Some(_), None) => format!("{planned}, end not seen"),
         (None, _) => format!("{planned}, not begun"),
+    }
+}
+
+/// Says that a hold ended before the rollback began, and nobody saw when.
+fn until(experiment: &ExperimentReport) -> String {
+    let acted = experiment.steps.iter().filter(|step| step.injected_at.is_some()).count();
+    let undone = experiment.steps.iter().filter(|step| step.found_undone).count();
+    match undone {
+        0 => String::new(),
+        undone if undone >= acted => ", until it was found undone".to_owned(),
+        undone => format!("; found undone then: {undone} of {}", words::steps(acted)),
     }
 }

@@ -125,10 +125,11 @@ fn step_row(step: &StepReport, experiment: &ExperimentReport, scale: Scale) -> R
         Mood::Bad => "bad",
         Mood::Doubtful => "doubtful",
     };
+    let in_effect = if step.found_undone { "in effect at most" } else { "in effect" };
     let acting = step.injected_at.or(experiment.rollback_started_at).or(step.reverted_at);
     let bars = [
         scale.bar("injecting", "injecting", step.intended_at, acting),
-        scale.bar(kind, "in effect", step.injected_at, step.reverted_at),
+        scale.bar(kind, in_effect, step.injected_at, step.reverted_at),
     ];
     let label = format!("{} {}", step.id, step.fault);
     Row { label, is_experiment: false, bars: bars.into_iter().flatten().collect() }

@@ -16,10 +16,12 @@ pub struct Answer {
     pub by: String,
     /// Whether a reboot of the machine took the effect.
     pub rebooted: bool,
-    /// Whether the rope was not there any more and had to be written again.
+    /// Whether the rope was not there any more and had to be made again.
     pub was_gone: bool,
-    /// How many things were taken back.
+    /// How many things were taken back, by all attempts together.
     pub restored: u64,
+    /// How many of them the first of several attempts took back: the one that `by` made. The others were ours.
+    pub first: Option<u64>,
     /// What somebody else changed: what, and how it was found.
     pub conflicts: Vec<(String, String)>,
     /// What cannot come back.
@@ -41,6 +43,7 @@ impl Answer {
             rebooted: first("rebooted") == "1",
             was_gone: first("written") == "1",
             restored: all("restored").filter_map(|n| n.parse::<u64>().ok()).sum(),
+            first: first("first").parse().ok(),
             conflicts: conflicts.collect(),
             notes: all("note").collect(),
         }

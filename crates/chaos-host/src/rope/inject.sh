@@ -7,5 +7,6 @@ will_act() {
     printf '' >"$rope_dir/acted" || fail 69 "nothing can be written to $rope_dir"
     rope_sync "$rope_dir/acted" "$rope_dir"
 }
+# What an inject runs in a unit of its own it may write to `$rope_dir/work.sh`; that goes with the rope.
 # In a shell of its own: what an inject leaves running must not keep the lock.
 (inject 9<&-)

@@ -23,6 +23,16 @@ await_deadline() {
     sleep "$left"
     ! moved_on || exit 1
 }
+# told_before: what stays true of the attempts before this one: who made the first of them and when, how much that one took back,
+# and how much all of them did.
+told_before() {
+    head -n 3 "$rope_dir/done"
+    all=0
+    for some in $(sed -n 's/^restored=//p' "$rope_dir/done"); do all=$((all + some)); done
+    first=$(sed -n 's/^first=//p' "$rope_dir/done")
+    tell first "${first:-$all}"
+    tell restored "$all"
+}
 chaos_undo_main() {
     [ "$1" != deadline ] || await_deadline
     # Not knowing the boot must never look like another one.
@@ -37,17 +47,17 @@ chaos_undo_main() {
     lock 45 || [ "$?" = 2 ] || exit 1
     # It was removed while we waited, and perhaps made again for somebody else.
     [ -e "$rope_dir/undo.sh" ] || exit 0
-    by=$1
+    before=
     if [ -e "$rope_dir/done" ]; then
         # What clashed is looked at once more when somebody asks: they may have mended it.
         [ "$1" = anew ] && grep -q '^conflict=' "$rope_dir/done" || exit 0
-        by=$(sed -n 's/^by=//p' "$rope_dir/done" | head -n 1)
+        before=$(told_before) || exit 1
     fi
     said=$(taken_back 9<&-) || exit 1
     read -r uptime _ </proc/uptime
-    said="by=$by
+    said="${before:-by=$1
 boot=$booted
-uptime=$uptime
+uptime=$uptime}
 $said"
     printf '%s\n' "$said" >"$rope_dir/done.new" && mv "$rope_dir/done.new" "$rope_dir/done" ||
         fail 75 "the effect is taken back, and there is no room in $rope_dir to write that down"

@@ -23,7 +23,7 @@ const MARGIN_MAX: Duration = Duration::from_secs(3600);
 /// # Errors
 /// When it can never work.
 pub(crate) fn check(config: &ServerConfig) -> Result<(), Misfit> {
-    let at = |key: &'static str| move |why: String| Misfit { key, why };
+    let at = |key: &'static str| move |why: String| Misfit::new(why).at(key);
     if config.hosts.is_empty() && config.inventory.is_empty() {
         let why = "there is no host: list some in `hosts`, or say in `inventory` where they are listed";
         return Err(at("hosts")(why.to_owned()));

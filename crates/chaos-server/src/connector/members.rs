@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use chaos_core::document::path_text;
 use chaos_core::{Failure, FaultError, Member, Members, MembersRequest};
 use serde_json::{Map, Value};
 
@@ -32,7 +33,7 @@ pub(super) struct Candidate {
 /// Finds the hosts of a configuration.
 pub(super) async fn members(request: MembersRequest) -> Result<Members, FaultError> {
     let config: ServerConfig = typed(&request.config)?;
-    check(&config).map_err(|misfit| invalid(format!("`{}`: {}", misfit.key, misfit.why)))?;
+    check(&config).map_err(|misfit| invalid(format!("`{}`: {}", path_text(&misfit.path), misfit.why)))?;
     let mut candidates = listed(&request)?;
     if let Some(only) = &request.only
         // What stands in the file itself is found without the lists, which may be gone.

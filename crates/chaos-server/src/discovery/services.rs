@@ -190,21 +190,25 @@ impl Units {
 /// # Errors
 /// [`FaultError::Params`] when no unit can have this name.
 pub fn unit_name(written: &str) -> Result<String, FaultError> {
-    let refuse = |why: &str| {
+    name_of_unit(written).map_err(|why| {
         let what = format!("take `{written}` as the name of a service");
-        Err(FaultError::Params(Failure::new(what).source(why.to_owned())))
-    };
+        FaultError::Params(Failure::new(what).source(why))
+    })
+}
+
+/// As [`unit_name`], but says only why no unit can have this name.
+pub(crate) fn name_of_unit(written: &str) -> Result<String, &'static str> {
     let is_known = KINDS.iter().any(|kind| written.ends_with(kind));
     let name = if is_known { written.to_owned() } else { format!("{written}.service") };
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     if !name.chars().all(is_allowed) || name.starts_with('.') || written.is_empty() {
-        return refuse("such a name holds letters, digits and `:-_.\\@` only");
+        return Err("such a name holds letters, digits and `:-_.\\@` only");
     }
     if name.len() > NAME_MAX {
-        return refuse("it is too long");
+        return Err("it is too long");
     }
     if name.contains("@.") {
-        return refuse("it is a template; name one of its instances, as in `getty@tty1`");
+        return Err("it is a template; name one of its instances, as in `getty@tty1`");
     }
     Ok(name)
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,11 @@ impl HostFault for ContainerKill {
     };
     const UNDO_STARTS_PROCESSES: bool = true;
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        signal(&params.signal).map(drop)
+    }
 
     async fn prepare(
         &self,
@@ -119,14 +124,14 @@ impl HostFault for ContainerKill {
     }
 }
 
-fn signal(text: &str) -> Result<String, FaultError> {
+fn signal(text: &str) -> Result<String, Misfit> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if SIGNALS.contains(&name) {
         return Ok(name.to_owned());
     }
-    let hint = format!("one of {}", SIGNALS.join(", "));
-    Err(FaultError::Params(Failure::new(format!("use `{text}` as `signal`")).hint(hint)))
+    let hint = format!("write one of `{}`", SIGNALS.join("`, `"));
+    Err(Misfit::new("`signal` must be a signal that ends a process").at("signal").hint(hint))
 }
 
 #[cfg(test)]
@@ -139,7 +144,7 @@ mod tests {
             assert_eq!(signal(text).unwrap(), name);
         }
         for text in ["", "9", "STOP", "CONT", "USR1", "KILL; id", "-KILL", "SIGSIGTERM", "$(id)"] {
-            assert!(matches!(signal(text), Err(FaultError::Params(_))), "{text}");
+            assert!(signal(text).is_err(), "{text}");
         }
     }
 

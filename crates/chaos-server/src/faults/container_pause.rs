@@ -64,6 +64,7 @@ impl HostFault for ContainerPause {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
 
     async fn prepare(
         &self,

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,14 @@ impl HostFault for ContainerStop {
     };
     const UNDO_STARTS_PROCESSES: bool = true;
     const OUTLIVES_REBOOT: bool = true;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        if params.grace_seconds <= GRACE_MAX {
+            return Ok(());
+        }
+        Err(Misfit::new(format!("`grace_seconds` must be 0 to {GRACE_MAX}")).at("grace_seconds"))
+    }
 
     async fn prepare(
         &self,
@@ -92,10 +100,6 @@ impl HostFault for ContainerStop {
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        if params.grace_seconds > GRACE_MAX {
-            let what = format!("wait {} seconds for a container to stop", params.grace_seconds);
-            return Err(FaultError::Params(Failure::new(what).hint("`grace_seconds` is at most 20")));
-        }
         let state = container::look_running(cx, target, Self::SPEC.name).await?;
         container::require_restartable(&state)?;
         let boot = target.facts().boot_id.clone();

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::Percent;
-use super::stress::{Engine, HostRoom, LoadFault, Unit, check_workers};
+use super::stress::{Engine, HostRoom, LoadFault, Unit, check_some_workers, check_workers};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("cpu_stress/load.sh");
@@ -101,6 +101,10 @@ impl LoadFault for CpuStress {
         reversibility: Reversibility::Exact,
     };
     const KIND: &'static str = "cpu";
+
+    fn check(given: &Params) -> Result<(), Misfit> {
+        check_some_workers(given.workers)
+    }
 
     async fn choose(
         target: &ServerTarget,

@@ -8,7 +8,9 @@ mod amount;
 
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
+use chaos_core::{
+    Effect, Failure, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk, StepContext,
+};
 use chaos_host::{Limits, Output, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,13 +46,13 @@ pub struct DiskFill;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How much to take: a number of bytes, or a text with a unit (`GB` is 1000³ bytes, `GiB` 1024³). Only one of `size`,
-    /// `fill_percent` and `leave_free` may be given. Default: `1GB`. Example: `512MiB`.
+    /// How much to take: a number of bytes, or a text with a unit (`GB` is 1000³ bytes, `GiB` 1024³): `512MiB`. Only one of
+    /// `size`, `fill_percent` and `leave_free` may be given. Default: `1GB`.
     pub size: Option<Bytes>,
     /// How full the file system shall be, in percent of what others than root may use, as `df` counts: 1 to 100.
     /// Example: `95`.
     pub fill_percent: Option<Percent>,
-    /// How much shall stay available to others than root. Example: `200MiB`.
+    /// How much shall stay available to others than root, no less than the reserve: `200MiB`.
     pub leave_free: Option<Bytes>,
     /// A mount point, or a directory on the mount that is meant. Other mounts below it are not touched. Default: `/tmp`.
     pub target_mount: String,
@@ -167,6 +169,12 @@ impl HostFault for DiskFill {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        amount::goal(params)?;
+        amount::check_free(params)?;
+        room::check_path("target_mount", &params.target_mount)
+    }
 
     async fn prepare(
         &self,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chaos_core::fault::Access;
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Claim, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{Claim, Failure, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::network::firewall::{Firewall, Wanted};
 use super::network::place::{self, Surroundings};
 use super::network::rules::{Cut, DNS_PORTS, Exempt, PortSide, Verdict};
-use super::network::{self, Direction, Protocol, params, peers};
+use super::network::{self, Direction, Protocol, peers};
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 pub use hosts::Hosts;
@@ -113,6 +113,25 @@ impl HostFault for DnsFailure {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, given: &Params) -> Result<(), Misfit> {
+        check_names(given)?;
+        let is_wrong = given.mode == Mode::WrongAnswer;
+        if given.answer.len() > ANSWERS_MAX {
+            let why = format!("`answer` has {} entries, but {ANSWERS_MAX} are the most", given.answer.len());
+            return Err(Misfit::new(why).at("answer"));
+        }
+        if !is_wrong && !given.answer.is_empty() {
+            let why = "`answer` needs `mode: wrong_answer`: otherwise no answer is given";
+            return Err(Misfit::new(why).at("answer"));
+        }
+        if is_wrong && given.backend != Wanted::Auto {
+            let why = "`backend` must be left out for wrong answers: no firewall has a part in them";
+            return Err(Misfit::new(why).at("backend"));
+        }
+        Ok(())
+    }
 
     async fn prepare(
         &self,
@@ -120,7 +139,7 @@ impl HostFault for DnsFailure {
         target: &ServerTarget,
         given: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let names = names(&given)?;
+        let names = names(&given);
         let seen = place::look(cx, target, &[]).await?;
         let way = if given.mode == Mode::WrongAnswer {
             Way::Hosts(wrong(target, &seen, &names, given.answer).await?)
@@ -136,7 +155,12 @@ impl HostFault for DnsFailure {
     }
 
     fn facts(&self, step: &Step) -> HostFacts {
-        let mut claims = vec![Claim { resource: "name service".to_owned(), access: Access::BlockAll }];
+        // Containers of one host have one each.
+        let resource = match &step.way {
+            Way::Firewall(firewall) => firewall.place.of("name service"),
+            Way::Hosts(_) => "name service".to_owned(),
+        };
+        let mut claims = vec![Claim { resource, access: Access::BlockAll }];
         let resolvers: Vec<_> = step.resolvers.iter().map(|address| IpNet::from(*address)).collect();
         let mut names = network::names(&resolvers);
         names.extend(step.names.iter().map(|name| TargetName::new(NameKind::Host, name.clone())));
@@ -180,28 +204,28 @@ impl HostFault for DnsFailure {
     }
 }
 
-fn names(given: &Params) -> Result<Vec<String>, FaultError> {
-    if given.names.len() > NAMES_MAX || given.answer.len() > ANSWERS_MAX {
-        return Err(params(format!("take more than {NAMES_MAX} names or {ANSWERS_MAX} answers")));
+fn check_names(given: &Params) -> Result<(), Misfit> {
+    if given.names.len() > NAMES_MAX {
+        let why = format!("`names` has {} entries, but {NAMES_MAX} are the most", given.names.len());
+        return Err(Misfit::new(why).at("names"));
     }
-    if let Some(bad) = given.names.iter().find(|name| !peers::is_name(name)) {
-        return Err(params(format!("read `{}` as a host name", network::plain(bad))));
+    if let Some(place) = given.names.iter().position(|name| !peers::is_name(name)) {
+        return Err(Misfit::new("`names` must hold host names").at("names").item(place));
     }
-    let refuse = |what: &str, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
     if given.mode == Mode::WrongAnswer && given.names.is_empty() {
-        return refuse("answer wrongly for every name", "name them, or use `mode: timeout` or `refuse`");
+        let hint = "name them in `names`, or use `mode: timeout` or `refuse`";
+        return Err(Misfit::new("`mode` must not be `wrong_answer` for every name").at("mode").hint(hint));
     }
-    if given.mode != Mode::WrongAnswer && !given.answer.is_empty() {
-        return refuse("take an `answer` where no answer is given", "it belongs to `mode: wrong_answer`");
-    }
-    if given.mode == Mode::WrongAnswer && given.backend != Wanted::Auto {
-        return refuse("take a `backend` for wrong answers", "no firewall has a part in them");
-    }
+    Ok(())
+}
+
+/// Returns the names as they are compared, each once.
+fn names(given: &Params) -> Vec<String> {
     let mut names: Vec<_> =
         given.names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
     names.sort_unstable();
     names.dedup();
-    Ok(names)
+    names
 }
 
 async fn wrong(

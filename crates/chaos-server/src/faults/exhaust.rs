@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError};
+use chaos_core::{Failure, FaultError, Misfit};
 
 use super::size::Percent;
 use super::stress::{HostRoom, Limit};
@@ -15,12 +15,11 @@ pub(super) const OWN: u64 = 8;
 const RESERVE_MIN: u64 = 1000;
 
 /// Refuses a `max` that is not between 1 and `most`.
-pub(super) fn check_max(max: u32, most: u32) -> Result<(), FaultError> {
+pub(super) fn check_max(max: u32, most: u32) -> Result<(), Misfit> {
     if (1..=most).contains(&max) {
         return Ok(());
     }
-    let what = format!("use {max} as `max`");
-    Err(FaultError::Params(Failure::new(what).hint(format!("1 to {most}"))))
+    Err(Misfit::new(format!("`max` must be 1 to {most}")).at("max"))
 }
 
 /// Returns how many are taken: a share of what is free, at most `max`, and never of the reserve. `act` completes "failed to …".

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ impl LoadFault for FdExhaust {
     };
     const KIND: &'static str = "fd";
 
-    fn check(given: &Params) -> Result<(), FaultError> {
+    fn check(given: &Params) -> Result<(), Misfit> {
         check_max(given.max, MAX)
     }
 

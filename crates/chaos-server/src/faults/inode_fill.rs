@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct Params {
     pub inodes: Option<u64>,
     /// How many of all inodes shall be taken in the end, in percent: 1 to 100. Example: `95`.
     pub fill_percent: Option<Percent>,
-    /// How many inodes shall stay free. Example: 500.
+    /// How many inodes shall stay free, no less than the reserve: `5000`.
     pub leave_free: Option<u64>,
     /// A mount point, or a directory on the mount that is meant. Default: `/tmp`.
     pub target_mount: String,
@@ -119,13 +119,17 @@ impl HostFault for InodeFill {
     };
     const OUTLIVES_REBOOT: bool = true;
 
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        check_goals(params)?;
+        room::check_path("target_mount", &params.target_mount)
+    }
+
     async fn prepare(
         &self,
         _cx: &PrepareContext,
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        check(&params)?;
         let place = room::place(target, &params.target_mount).await?;
         target.require(&["find", "stat", "xargs"])?;
         let (inodes, keep) = amount(&place, &params)?;
@@ -181,18 +185,23 @@ impl HostFault for InodeFill {
     }
 }
 
-fn check(params: &Params) -> Result<(), FaultError> {
-    let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
-    let goals = [params.inodes.is_some(), params.fill_percent.is_some(), params.leave_free.is_some()];
-    if goals.iter().filter(|is_given| **is_given).count() > 1 {
-        let hint = "give one of `inodes`, `fill_percent` and `leave_free`";
-        return refuse("fill to more than one level at once".to_owned(), hint);
+/// Refuses goals that no file system can be brought to.
+fn check_goals(params: &Params) -> Result<(), Misfit> {
+    let goals = [
+        ("inodes", params.inodes.is_some()),
+        ("fill_percent", params.fill_percent.is_some()),
+        ("leave_free", params.leave_free.is_some()),
+    ];
+    if goals.iter().filter(|(_, is_given)| *is_given).count() > 1 {
+        return Err(room::several_goals(&goals));
     }
-    match params.inodes {
-        Some(inodes) if !(1..=INODES_MAX).contains(&inodes) => {
-            refuse(format!("take {inodes} inodes"), "`inodes` is 1 to 1000000")
-        }
-        _ => Ok(()),
+    if params.inodes.is_some_and(|inodes| !(1..=INODES_MAX).contains(&inodes)) {
+        return Err(Misfit::new(format!("`inodes` must be 1 to {INODES_MAX}")).at("inodes"));
+    }
+    let keep = params.keep_free.unwrap_or(KEEP_MIN);
+    match params.leave_free {
+        Some(free) if free < keep => Err(room::below_reserve(&keep.to_string(), params.keep_free.is_some())),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -7,13 +7,14 @@ use std::fmt;
 use std::time::Duration;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::room::check_path;
 use super::size::{Bytes, show};
-use super::stress::{HostRoom, LoadFault, Unit, check_workers};
+use super::stress::{HostRoom, LoadFault, Unit, check_some_workers, check_workers};
 use crate::discovery::mounts;
 use crate::target::ServerTarget;
 
@@ -94,20 +95,15 @@ impl LoadFault for IoStress {
     };
     const KIND: &'static str = "io";
 
-    fn check(given: &Params) -> Result<(), FaultError> {
-        let refuse = |what: String, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
-        match given {
-            _ if !given.path.starts_with('/') || given.path.contains('\0') => {
-                refuse(format!("use `{}` as `path`", given.path), "write an absolute path")
-            }
-            _ if given.read_percent > 100 => {
-                refuse(format!("read in {}% of the passes", given.read_percent), "`read_percent` is 0 to 100")
-            }
-            _ if given.size.get() > SIZE_MAX => {
-                refuse(format!("use files of {}", given.size), "`size` is at most 64GiB")
-            }
-            _ => Ok(()),
+    fn check(given: &Params) -> Result<(), Misfit> {
+        check_path("path", &given.path)?;
+        if given.read_percent > 100 {
+            return Err(Misfit::new("`read_percent` must be 0 to 100").at("read_percent"));
         }
+        if given.size.get() > SIZE_MAX {
+            return Err(Misfit::new(format!("`size` must be at most {}", show(SIZE_MAX))).at("size"));
+        }
+        check_some_workers(given.workers)
     }
 
     async fn choose(

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::size::{Bytes, Percent, show};
-use super::stress::{Engine, HostRoom, LoadFault, Unit, check_workers};
+use super::stress::{Engine, HostRoom, LoadFault, Unit, check_some_workers, check_workers};
 use crate::target::ServerTarget;
 
 const LOAD: &str = include_str!("memory_stress/load.sh");
@@ -97,6 +97,18 @@ impl LoadFault for MemoryStress {
     };
     const KIND: &'static str = "memory";
 
+    fn check(given: &Params) -> Result<(), Misfit> {
+        if given.memory.is_some() && given.percent.is_some() {
+            let hint = "`memory` is what each worker holds, `percent` what all of them hold";
+            return Err(Misfit::new("`percent` excludes `memory`").at("percent").hint(hint));
+        }
+        if given.oom_reserve.is_some_and(|reserve| reserve.get() < RESERVE_LEAST) {
+            let why = format!("`oom_reserve` must be at least {}", show(RESERVE_LEAST));
+            return Err(Misfit::new(why).at("oom_reserve"));
+        }
+        check_some_workers(given.workers)
+    }
+
     async fn choose(
         target: &ServerTarget,
         given: Params,
@@ -107,8 +119,8 @@ impl LoadFault for MemoryStress {
         given.engine.require(target)?;
         let step = Step {
             workers: given.workers,
-            bytes_each: bytes_each(&given, room)?,
-            reserve: reserve(&given, room)?,
+            bytes_each: bytes_each(&given, room),
+            reserve: reserve(&given, room),
             engine: given.engine,
             seconds,
         };
@@ -171,28 +183,16 @@ fn stress_ng(step: &Step) -> [String; 11] {
     .map(str::to_owned)
 }
 
-fn bytes_each(params: &Params, room: &HostRoom) -> Result<u64, FaultError> {
+fn bytes_each(params: &Params, room: &HostRoom) -> u64 {
     match (params.memory, params.percent) {
-        (Some(_), Some(_)) => {
-            let hint = "`memory` is what each worker holds, `percent` what all of them hold";
-            Err(FaultError::Params(Failure::new("use both `memory` and `percent`").hint(hint)))
-        }
-        (None, Some(percent)) => Ok(percent.of(room.memory) / u64::from(params.workers)),
-        (Some(memory), None) => Ok(memory.get()),
-        (None, None) => Ok(256 << 20),
+        (Some(memory), _) => memory.get(),
+        (None, Some(percent)) => percent.of(room.memory) / u64::from(params.workers.max(1)),
+        (None, None) => 256 << 20,
     }
 }
 
-fn reserve(params: &Params, room: &HostRoom) -> Result<u64, FaultError> {
-    match params.oom_reserve.map(Bytes::get) {
-        Some(reserve) if reserve < RESERVE_LEAST => {
-            let what = format!("leave {} of memory free", show(reserve));
-            let hint = format!("`oom_reserve` is at least {}", show(RESERVE_LEAST));
-            Err(FaultError::Params(Failure::new(what).hint(hint)))
-        }
-        Some(reserve) => Ok(reserve),
-        None => Ok(RESERVE_MIN.max(room.memory / 10)),
-    }
+fn reserve(params: &Params, room: &HostRoom) -> u64 {
+    params.oom_reserve.map_or_else(|| RESERVE_MIN.max(room.memory / 10), Bytes::get)
 }
 
 fn check_free(step: &Step, room: &HostRoom) -> Result<(), FaultError> {
@@ -219,13 +219,14 @@ mod tests {
     fn check(params: Params, expected: Result<(u64, u64), &str>) {
         let room = HostRoom { memory: 8 << 30, memory_free: 4 << 30, ..HostRoom::default() };
         let seen = (|| {
-            let (bytes_each, reserve) = (bytes_each(&params, &room)?, reserve(&params, &room)?);
+            MemoryStress::check(&params)?;
+            let (bytes_each, reserve) = (bytes_each(&params, &room), reserve(&params, &room));
             let step =
                 Step { workers: params.workers, bytes_each, reserve, engine: Engine::Builtin, seconds: 1 };
             check_free(&step, &room)?;
             Ok((bytes_each >> 20, reserve >> 20))
         })();
-        let seen = seen.map_err(|error: FaultError| error.to_string());
+        let seen = seen.map_err(|error: FaultError| error.chain());
         match expected {
             Ok(expected) => assert_eq!(seen, Ok(expected)),
             Err(part) => assert!(seen.as_ref().is_err_and(|text| text.contains(part)), "{seen:?}"),
@@ -242,8 +243,11 @@ mod tests {
         check(Params { memory: mib(3900), oom_reserve: mib(64), ..params() }, Err("4 GiB are available"));
         check(Params { memory: mib(3600), ..params() }, Err("leave 819"));
         check(Params { memory: Bytes::new(u64::MAX), workers: 3, ..params() }, Err("are available"));
-        check(Params { oom_reserve: mib(63), ..params() }, Err("leave 63 MiB of memory free"));
-        check(Params { memory: mib(1), percent: Percent::new(1), ..params() }, Err("both"));
+        check(Params { oom_reserve: mib(63), ..params() }, Err("`oom_reserve` must be at least 64 MiB"));
+        check(
+            Params { memory: mib(1), percent: Percent::new(1), ..params() },
+            Err("`percent` excludes `memory`"),
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod queue;
 pub mod rules;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Failure, FaultError};
+use chaos_core::{Failure, FaultError, Misfit};
 use chaos_host::{HostError, Limits, Output, Script};
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -86,10 +86,11 @@ pub(crate) async fn ask(
     })
 }
 
-/// Returns ports in order, each once.
-pub(crate) fn ports(ports: &[Port]) -> Result<Vec<u16>, FaultError> {
+/// Returns `ports` in order, each once.
+pub(crate) fn ports(ports: &[Port]) -> Result<Vec<u16>, Misfit> {
     if ports.len() > PORTS_MAX {
-        return Err(params(format!("take {} ports: {PORTS_MAX} are the most", ports.len())));
+        let why = format!("`ports` has {} entries, but {PORTS_MAX} are the most", ports.len());
+        return Err(Misfit::new(why).at("ports"));
     }
     let mut ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
     ports.sort_unstable();
@@ -120,9 +121,4 @@ pub(crate) fn hash(id: &str) -> u64 {
     id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// Shows what somebody wrote without what a terminal would act on.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! Slows what a host sends to a rate.
 
-use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::network::amount::{Rate, Wait};
 use super::network::params;
 use super::network::qdisc::{Shape, TBF};
 use super::network::queue::QueueFault;
-use super::size::Bytes;
+use super::size::{Bytes, show};
 
 /// The smallest burst: less than this is less than two packets on most links.
 const BURST_MIN: u64 = 4096;
@@ -16,6 +16,10 @@ const BURST_MIN: u64 = 4096;
 const TICKS_A_SECOND: u64 = 100;
 /// The largest burst that is taken. What fits into it is not slowed at all.
 const BURST_MAX: u64 = 64 << 20;
+/// The Ethernet header of a packet, before what the MTU counts.
+const HEADER: u64 = 18;
+/// The largest packet of an interface with the smallest MTU that IPv4 allows.
+const PACKET_LEAST: u64 = 68 + HEADER;
 /// How long a packet waits before it is dropped, in microseconds.
 const LATENCY_US: u64 = 50_000;
 
@@ -57,6 +61,16 @@ impl QueueFault for NetworkBandwidth {
         given.interface.as_deref()
     }
 
+    fn check(given: &Params) -> Result<(), Misfit> {
+        match given.burst.map(Bytes::get) {
+            Some(burst) if !(PACKET_LEAST..=BURST_MAX).contains(&burst) => {
+                let why = format!("`burst` must be a packet at least and {} at most", show(BURST_MAX));
+                Err(Misfit::new(why).at("burst"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn shape(given: &Params, mtu: u64) -> Result<Shape, FaultError> {
         Ok(Shape::Tbf {
             rate_bits: given.rate.0,
@@ -67,16 +81,13 @@ impl QueueFault for NetworkBandwidth {
 }
 
 fn burst(given: &Params, mtu: u64) -> Result<u64, FaultError> {
-    // A packet has an Ethernet header before what the MTU counts.
-    let packet = mtu + 18;
+    let packet = mtu + HEADER;
     let tick = given.rate.0 / 8 / TICKS_A_SECOND;
     let Some(burst) = given.burst.map(Bytes::get) else {
         return Ok(tick.max(2 * packet).max(BURST_MIN));
     };
-    if burst < packet || burst > BURST_MAX {
-        return Err(params(format!(
-            "let {burst} bytes go at once: a packet has up to {packet} bytes there, and {BURST_MAX} are the most"
-        )));
+    if burst < packet {
+        return Err(params(format!("let {burst} bytes go at once: a packet has up to {packet} bytes there")));
     }
     Ok(burst)
 }

@@ -1,6 +1,6 @@
 //! Spoils a share of the packets that a host sends: one bit of each is turned over.
 
-use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,8 +47,8 @@ impl QueueFault for NetworkCorrupt {
         given.interface.as_deref()
     }
 
-    fn check(given: &Params) -> Result<(), FaultError> {
-        check_share("spoil", given.percent)
+    fn check(given: &Params) -> Result<(), Misfit> {
+        check_share(given.percent)
     }
 
     fn shape(given: &Params, _mtu: u64) -> Result<Shape, FaultError> {

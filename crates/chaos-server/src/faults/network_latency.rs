@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::network::amount::{Share, Wait};
-use super::network::params;
 use super::network::qdisc::{NETEM, Shape};
 use super::network::queue::QueueFault;
 
@@ -52,12 +51,14 @@ impl QueueFault for NetworkLatency {
         given.interface.as_deref()
     }
 
-    fn check(given: &Params) -> Result<(), FaultError> {
+    fn check(given: &Params) -> Result<(), Misfit> {
         if given.jitter.is_some_and(|jitter| jitter.0 > given.delay.0) {
-            return Err(params("delay packets with a `jitter` that is more than `delay`"));
+            let why = format!("`jitter` must not be more than `delay`, {:?}", given.delay.0);
+            return Err(Misfit::new(why).at("jitter"));
         }
         if given.correlation.is_some() && given.jitter.is_none() {
-            return Err(params("take a `correlation` without `jitter`: all delays are the same"));
+            let why = "`correlation` needs `jitter`: without it all delays are the same";
+            return Err(Misfit::new(why).at("correlation"));
         }
         Ok(())
     }

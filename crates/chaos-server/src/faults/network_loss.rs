@@ -1,6 +1,6 @@
 //! Loses a share of the packets that a host sends.
 
-use chaos_core::{FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,8 +47,8 @@ impl QueueFault for NetworkLoss {
         given.interface.as_deref()
     }
 
-    fn check(given: &Params) -> Result<(), FaultError> {
-        check_share("lose", given.percent)
+    fn check(given: &Params) -> Result<(), Misfit> {
+        check_share(given.percent)
     }
 
     fn shape(given: &Params, _mtu: u64) -> Result<Shape, FaultError> {

@@ -5,15 +5,16 @@
 use std::fmt;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::firewall::{Firewall, Wanted};
+use super::network::peers::{self, Peer};
 use super::network::place::{self, Surroundings};
 use super::network::rules::{Cut, DNS_PORTS, Exempt, PortSide, Verdict};
-use super::network::{self, Direction, Port, Protocol, peers};
+use super::network::{self, Direction, Port, Protocol};
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
@@ -88,15 +89,18 @@ impl HostFault for NetworkPartition {
     };
     const OUTLIVES_REBOOT: bool = false;
 
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        named(params)?;
+        ports(params).map(drop)
+    }
+
     async fn prepare(
         &self,
         cx: &PrepareContext,
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let named = peers::read(&params.peers, &params.cidrs)?;
-        let ports = network::ports(&params.ports)?;
-        refuse_dns_only(&ports)?;
+        let (named, ports) = (named(&params)?, ports(&params)?);
         let seen = place::look(cx, target, &peers::names(&named)).await?;
         let cut = Cut {
             direction: params.direction,
@@ -151,12 +155,19 @@ fn exempt(seen: &Surroundings) -> Exempt {
     }
 }
 
-fn refuse_dns_only(ports: &[u16]) -> Result<(), FaultError> {
+/// Returns whom the host is cut off from.
+fn named(params: &Params) -> Result<Vec<Peer>, Misfit> {
+    let peers = peers::read("peers", &params.peers)?;
+    Ok([peers, peers::read_nets("cidrs", &params.cidrs)?].concat())
+}
+
+fn ports(params: &Params) -> Result<Vec<u16>, Misfit> {
+    let ports = network::ports(&params.ports)?;
     if ports.is_empty() || ports.iter().any(|port| !DNS_PORTS.contains(port)) {
-        return Ok(());
+        return Ok(ports);
     }
-    let what = "cut off the name service: it always comes through";
-    Err(FaultError::Params(Failure::new(what).hint("use `server.dns_failure`")))
+    let why = "`ports` names the name service only, which always comes through";
+    Err(Misfit::new(why).at("ports").hint("use `server.dns_failure`"))
 }
 
 #[cfg(test)]

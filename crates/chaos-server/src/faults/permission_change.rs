@@ -2,7 +2,8 @@
 //!
 //! Only the bits are changed. Owner, group, file capabilities and access lists stay as they are: the bits of the group are the
 //! mask of an access list, so that it comes back with them. A file is told by device, inode, owner and bits, looked at through
-//! an open descriptor; what somebody else has put in its place or changed is left alone.
+//! an open descriptor; what somebody else has put in its place or changed is left alone. A file that was moved has its inode still
+//! and is looked for by that; when it was made tells it from one that got the number of a removed file.
 
 mod choose;
 mod protect;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Access, Claim, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{Access, Claim, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::{Limits, Script};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,6 +21,8 @@ use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
 const BATCH: &str = include_str!("permission_change/batch.sh");
+const BATCH_AND_SEARCH: &str =
+    concat!(include_str!("permission_change/batch.sh"), include_str!("permission_change/moved.sh"));
 const INJECT: &str = concat!(
     include_str!("permission_change/batch.sh"),
     include_str!("permission_change/run.sh"),
@@ -128,6 +131,10 @@ pub struct Step {
     pub boot: String,
     /// The mount points that the files are on.
     pub mounts: Vec<String>,
+    /// When the newest of the files was made, in nanoseconds since 1970, if the host knows that of each. What has the inode of one
+    /// of them and is newer is another file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<u64>,
 }
 
 impl std::fmt::Display for Step {
@@ -149,17 +156,19 @@ impl std::fmt::Display for Step {
 }
 
 impl Step {
-    fn script(&self, text: &'static str) -> Script {
+    fn script(&self, text: &'static str, engine: &'static str) -> Script {
         let (plain, odd): (Vec<_>, Vec<_>) = self.files.iter().partition(|file| !file.0.contains('\n'));
         let lines: Vec<_> = plain.iter().flat_map(|file| [file.1.as_str(), file.0.as_str()]).collect();
         Script::new(text)
-            .set("engine", BATCH)
+            .set("engine", engine)
             .set("new", format!("{:03x}", self.mode))
             .set("count", self.files.len().to_string())
             .set("boot", &self.boot)
             .set("same_boot", "1")
             .set("plain_count", plain.len().to_string())
             .set("plain", lines.join("\n"))
+            .set("mounts", self.mounts.join("\n"))
+            .set("born", self.born.map(|born| born.to_string()).unwrap_or_default())
             .args(odd.iter().flat_map(|file| [file.1.as_str(), file.0.as_str()]))
     }
 
@@ -195,6 +204,10 @@ impl HostFault for PermissionChange {
     const OUTLIVES_REBOOT: bool = true;
     const CLAIMS_ON_HOST: bool = true;
 
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        choose::check(params)
+    }
+
     async fn prepare(
         &self,
         cx: &PrepareContext,
@@ -216,11 +229,11 @@ impl HostFault for PermissionChange {
     }
 
     fn undo(&self, step: &Step, _id: &str) -> Script {
-        step.script(UNDO)
+        step.script(UNDO, BATCH_AND_SEARCH)
     }
 
     fn inject(&self, step: &Step, _id: &str) -> Script {
-        step.script(INJECT)
+        step.script(INJECT, BATCH)
     }
 
     fn inject_limits(&self, _step: &Step) -> Limits {
@@ -228,7 +241,7 @@ impl HostFault for PermissionChange {
     }
 
     fn measure(&self, step: &Step, _id: &str) -> Option<Script> {
-        Some(step.script(LOOK))
+        Some(step.script(LOOK, BATCH))
     }
 
     fn conflict(&self, step: &Step, what: &str) -> String {
@@ -279,7 +292,8 @@ mod tests {
             let roots = roots.iter().map(|root| (*root).to_owned()).collect();
             let (files, services, mounts) = (Vec::new(), Vec::new(), Vec::new());
             let boot = String::new();
-            Step { mode: 0, files, roots, recursive, unchanged: 0, services, boot, mounts }.claims()
+            let born = None;
+            Step { mode: 0, files, roots, recursive, unchanged: 0, services, boot, mounts, born }.claims()
         };
         let blocks = |one: &[Claim], other: &[Claim]| {
             let meet = |a: &Claim, b: &Claim| a.resource == b.resource && a.access.blocks(b.access);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl LoadFault for PidExhaust {
     };
     const KIND: &'static str = "pid";
 
-    fn check(given: &Params) -> Result<(), FaultError> {
+    fn check(given: &Params) -> Result<(), Misfit> {
         check_max(given.max, MAX)
     }
 

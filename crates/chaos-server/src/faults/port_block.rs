@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::network::firewall::{Firewall, Wanted};
 use super::network::place;
 use super::network::rules::{Cut, DNS_PORTS, Exempt, PortSide, Verdict};
-use super::network::{self, Direction, Port, Protocol, params, peers};
+use super::network::{self, Direction, Port, Protocol, peers};
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
@@ -100,13 +100,18 @@ impl HostFault for PortBlock {
     };
     const OUTLIVES_REBOOT: bool = false;
 
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        peers::read("from", &params.from)?;
+        ports(params).map(drop)
+    }
+
     async fn prepare(
         &self,
         cx: &PrepareContext,
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let named = peers::read(&params.from, &[])?;
+        let named = peers::read("from", &params.from)?;
         let ports = ports(&params)?;
         let seen = place::look(cx, target, &peers::names(&named)).await?;
         let cut = Cut {
@@ -147,14 +152,16 @@ impl HostFault for PortBlock {
     }
 }
 
-fn ports(given: &Params) -> Result<Vec<u16>, FaultError> {
+fn ports(given: &Params) -> Result<Vec<u16>, Misfit> {
     if given.ports.is_empty() {
-        return Err(params("block no port at all: `ports` is empty"));
+        return Err(Misfit::new("`ports` is empty").at("ports").hint("name at least one port"));
     }
-    let ports = network::ports(&given.ports)?;
-    if given.direction.has_out() && ports.iter().any(|port| DNS_PORTS.contains(port)) {
-        let what = "block the name service of the host";
-        return Err(FaultError::Params(Failure::new(what).hint("use `server.dns_failure`")));
+    let is_dns = |port: &Port| DNS_PORTS.contains(&port.get());
+    match given.ports.iter().position(is_dns).filter(|_| given.direction.has_out()) {
+        Some(place) => {
+            let why = "`ports` must not hold those of the host's own name service";
+            Err(Misfit::new(why).at("ports").item(place).hint("use `server.dns_failure`"))
+        }
+        None => network::ports(&given.ports),
     }
-    Ok(ports)
 }

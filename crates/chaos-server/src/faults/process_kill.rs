@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Access, Claim, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{
+    Access, Claim, Failure, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk,
+};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,7 @@ pub struct ProcessKill;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The service whose main process is killed, with or without `.service`: `nginx`.
+    /// The service whose main process is killed, with or without `.service`. Example: `nginx`.
     pub unit: Option<String>,
     /// A file that holds the number of the process, by its absolute path: `/run/nginx.pid`.
     pub pid_file: Option<String>,
@@ -106,6 +108,11 @@ impl HostFault for ProcessKill {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        selection(params).map(drop)
+    }
 
     async fn prepare(
         &self,
@@ -113,13 +120,12 @@ impl HostFault for ProcessKill {
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let Params { unit, pid_file, name, max_matches, signal } = params;
-        let selection = Selection::new(unit, pid_file, name, max_matches)?;
+        let selection = selection(&params)?;
         units::require_host(target)?;
         let read = Processes::read(target, &selection).await?;
         let guard = Guard::new(target, &read.units, &cx.filter)?;
         let chosen = choose(&read, &selection)?;
-        Ok(vec![step(&read, &guard, &chosen, signal)?])
+        Ok(vec![step(&read, &guard, &chosen, params.signal)?])
     }
 
     fn facts(&self, step: &Step) -> HostFacts {
@@ -137,6 +143,11 @@ impl HostFault for ProcessKill {
     fn conflict(&self, _step: &Step, what: &str) -> String {
         format!("unit `{what}`")
     }
+}
+
+fn selection(params: &Params) -> Result<Selection, Misfit> {
+    let Params { unit, pid_file, name, max_matches, .. } = params;
+    Selection::new(unit.as_deref(), pid_file.as_deref(), name.as_deref(), *max_matches)
 }
 
 /// Returns the processes that are meant; of a service, the main one.

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Access, Claim, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk};
+use chaos_core::{
+    Access, Claim, Failure, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk,
+};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,7 @@ pub struct ProcessPause;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The service of which all processes are paused, with or without `.service`: `nginx`.
+    /// The service of which all processes are paused, with or without `.service`. Example: `nginx`.
     pub unit: Option<String>,
     /// A file that holds the number of the process, by its absolute path: `/run/nginx.pid`.
     pub pid_file: Option<String>,
@@ -89,6 +91,11 @@ impl HostFault for ProcessPause {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        selection(params).map(drop)
+    }
 
     async fn prepare(
         &self,
@@ -96,8 +103,7 @@ impl HostFault for ProcessPause {
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        let Params { unit, pid_file, name, max_matches } = params;
-        let selection = Selection::new(unit, pid_file, name, max_matches)?;
+        let selection = selection(&params)?;
         if matches!(selection, Selection::Unit(_)) || target.container().is_some() {
             units::require_host(target)?;
         }
@@ -129,6 +135,11 @@ impl HostFault for ProcessPause {
     fn conflict(&self, _step: &Step, what: &str) -> String {
         format!("unit `{what}`")
     }
+}
+
+fn selection(params: &Params) -> Result<Selection, Misfit> {
+    let Params { unit, pid_file, name, max_matches } = params;
+    Selection::new(unit.as_deref(), pid_file.as_deref(), name.as_deref(), *max_matches)
 }
 
 fn step(

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use chaos_core::{Failure, FaultError};
+use chaos_core::{Failure, FaultError, Misfit};
 use chaos_host::{Limits, Script};
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
+use super::room::check_path;
 use super::units::Guard;
 use crate::discovery::services::{self, Unit, Units};
 use crate::never;
@@ -79,44 +80,65 @@ pub(super) enum Selection {
 impl Selection {
     /// Reads the parameters that both faults on processes have.
     pub(super) fn new(
-        unit: Option<String>,
-        pid_file: Option<String>,
-        name: Option<String>,
+        unit: Option<&str>,
+        pid_file: Option<&str>,
+        name: Option<&str>,
         max_matches: Option<u16>,
-    ) -> Result<Self, FaultError> {
-        let refuse = |what: &str, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
-        match (unit, pid_file, name, max_matches) {
-            (Some(unit), None, None, None) => services::unit_name(&unit).map(Self::Unit),
-            (None, Some(file), None, None) if file.starts_with('/') => Ok(Self::PidFile(file)),
-            (None, Some(file), None, None) => {
-                refuse(&format!("read the process in `{file}`"), "`pid_file` is an absolute path")
+    ) -> Result<Self, Misfit> {
+        let only = "set only one of `unit`, `pid_file` and `name`";
+        let excludes = |key: &str, other| Misfit::new(format!("`{key}` excludes `{other}`")).at(key);
+        match (unit, pid_file, name) {
+            (Some(unit), None, None) => {
+                bounds_nothing(max_matches)?;
+                services::name_of_unit(unit).map(Self::Unit).map_err(|why| misnamed("unit", why))
             }
-            (None, None, Some(name), _) if name.trim_matches(['*', '?']).is_empty() => refuse(
-                &format!("choose processes by `{name}`, which matches every process"),
-                "write more of the name",
-            ),
-            (None, None, Some(name), Some(max)) if (1..=MATCHES_MAX).contains(&max) => {
-                Ok(Self::Name(name, max))
+            (None, Some(file), None) => {
+                bounds_nothing(max_matches)?;
+                check_path("pid_file", file).map(|()| Self::PidFile(file.to_owned()))
             }
-            (None, None, Some(_), None) => refuse(
-                "choose processes by `name` without a bound",
-                "say with `max_matches` how many there may be",
-            ),
-            (None, None, Some(_), Some(_)) => {
-                refuse("choose so many processes", "`max_matches` is between 1 and 100")
+            (None, None, Some(name)) => {
+                glob(name).map_err(|why| Misfit::new(why).at("name"))?;
+                Ok(Self::Name(name.to_owned(), bound(max_matches)?))
             }
-            (_, _, None, Some(_)) => {
-                refuse("use `max_matches` without `name`", "`max_matches` bounds what `name` matches")
+            (None, None, None) => {
+                let why = "nothing says which processes are meant";
+                Err(Misfit::new(why).hint("set one of `unit`, `pid_file` and `name`"))
             }
-            (None, None, None, None) => {
-                refuse("tell which processes are meant", "set one of `unit`, `pid_file` and `name`")
-            }
-            _ => refuse(
-                "tell which processes are meant: several ways are set",
-                "set only one of `unit`, `pid_file` and `name`",
-            ),
+            (Some(_), Some(_), _) => Err(excludes("pid_file", "unit").hint(only)),
+            (Some(_), None, Some(_)) => Err(excludes("name", "unit").hint(only)),
+            (None, Some(_), Some(_)) => Err(excludes("name", "pid_file").hint(only)),
         }
     }
+}
+
+/// Refuses a name that no service has.
+pub(super) fn misnamed(key: &str, why: &str) -> Misfit {
+    Misfit::new(format!("`{key}` must name a service: {why}")).at(key)
+}
+
+fn bounds_nothing(max_matches: Option<u16>) -> Result<(), Misfit> {
+    let why = "`max_matches` needs `name`: it bounds what that matches";
+    max_matches.map_or(Ok(()), |_| Err(Misfit::new(why).at("max_matches")))
+}
+
+fn bound(max_matches: Option<u16>) -> Result<u16, Misfit> {
+    let Some(max) = max_matches else {
+        let hint = "say with `max_matches` how many processes it may match";
+        return Err(Misfit::new("`name` needs `max_matches`").at("name").hint(hint));
+    };
+    if (1..=MATCHES_MAX).contains(&max) {
+        return Ok(max);
+    }
+    Err(Misfit::new(format!("`max_matches` must be 1 to {MATCHES_MAX}")).at("max_matches"))
+}
+
+/// Reads a pattern for processes; one that every process matches is a typo.
+fn glob(pattern: &str) -> Result<GlobMatcher, String> {
+    if pattern.trim_matches(['*', '?']).is_empty() {
+        return Err("`name` must not match every process".to_owned());
+    }
+    let glob = Glob::new(pattern).map_err(|error| format!("`name` must be a pattern: {}", error.kind()))?;
+    Ok(glob.compile_matcher())
 }
 
 /// The processes and units of a host.
@@ -272,10 +294,7 @@ impl Processes {
     }
 
     fn by_name(&self, pattern: &str, max: u16) -> Result<Vec<&Process>, FaultError> {
-        let glob = Glob::new(pattern).map_err(|error| {
-            FaultError::Params(Failure::new(format!("read the pattern `{pattern}`")).source(error))
-        })?;
-        let glob = glob.compile_matcher();
+        let glob = glob(pattern).map_err(|why| Misfit::new(why).at("name"))?;
         let is_meant = |process: &&Process| {
             !process.is_of_kernel()
                 && process.state != 'Z'

@@ -12,8 +12,8 @@ use chaos_core::experiment::parse_hold;
 use chaos_core::fault::{Conflict, NoSession, WHOLE_SYSTEM};
 use chaos_core::target::{NameKind, TargetName};
 use chaos_core::{
-    Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, PrepareContext, Quantity, Reversibility,
-    RevertOutcome, Reverted, Risk, Rope, StepContext, StepFacts,
+    Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, Misfit, PrepareContext, Quantity,
+    Reversibility, RevertOutcome, Reverted, Risk, Rope, StepContext, StepFacts,
 };
 use chaos_host::{HostError, Limits, Script};
 use schemars::JsonSchema;
@@ -81,6 +81,10 @@ impl Fault for Reboot {
         risk: Risk::High,
         reversibility: Reversibility::EndsItself,
     };
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        back_within(params.come_back_within.as_deref()).map(drop)
+    }
 
     async fn prepare(
         &self,
@@ -249,17 +253,16 @@ async fn pause(cx: &StepContext, step: &Step, end: Instant, what: &str) -> Resul
     }
 }
 
-fn back_within(text: Option<&str>) -> Result<Duration, FaultError> {
+fn back_within(text: Option<&str>) -> Result<Duration, Misfit> {
     let Some(text) = text else { return Ok(BACK_WITHIN) };
-    let refuse = |why: String, hint: String| {
-        let what = format!("take `{text}` for `come_back_within`");
-        FaultError::Params(Failure::new(what).source(why).hint(hint))
+    let refuse = |why: &str, hint: String| {
+        Misfit::new(format!("`come_back_within` must be {why}")).at("come_back_within").hint(hint)
     };
-    let within = parse_hold(text).map_err(|(why, hint)| refuse(why, hint))?;
+    let within = parse_hold(text).map_err(|(_, hint)| refuse("a time", hint))?;
     if (Duration::from_secs(10)..=BACK_WITHIN_MAX).contains(&within) {
         return Ok(within);
     }
-    Err(refuse("it is not between `10s` and `15m`".to_owned(), "the default is `5m`".to_owned()))
+    Err(refuse("10s to 15m", "the default is `5m`".to_owned()))
 }
 
 impl fmt::Display for Step {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Claim, Failure, FaultError};
+use chaos_core::{Claim, Failure, FaultError, Misfit};
 use serde::{Deserialize, Serialize};
 
 use super::size::show;
@@ -76,7 +76,6 @@ pub(super) async fn place(target: &ServerTarget, path: &str) -> Result<Place, Fa
         let hint = "this fault acts on hosts; leave out `container`";
         return Err(FaultError::Preflight(Failure::new(what).hint(hint)));
     }
-    check_path(path)?;
     target.require(&["stat"])?;
     let place = mounts::place(target.host(), path).await?;
     match refusal(&place.mount) {
@@ -86,16 +85,32 @@ pub(super) async fn place(target: &ServerTarget, path: &str) -> Result<Place, Fa
     }
 }
 
-fn check_path(path: &str) -> Result<(), FaultError> {
+/// Refuses a path that means nothing on any host, or something else everywhere.
+pub(super) fn check_path(key: &str, path: &str) -> Result<(), Misfit> {
     let why = if !path.starts_with('/') {
-        "it does not begin with `/`"
+        format!("`{key}` must be an absolute path")
     } else if path.contains('\0') {
-        "it holds a zero byte"
+        format!("`{key}` holds a zero byte")
     } else {
         return Ok(());
     };
-    let failure = Failure::new(format!("use `{path}` as `target_mount`")).source(why);
-    Err(FaultError::Params(failure.hint("write an absolute path, such as `/tmp`")))
+    Err(Misfit::new(why).at(key).hint("write a path that begins with `/`, such as `/tmp`"))
+}
+
+/// Refuses goals of which only one can be reached. Each has its key, and whether it is given; the last one given is too much.
+pub(super) fn several_goals(goals: &[(&str, bool)]) -> Misfit {
+    let given: Vec<&str> = goals.iter().filter(|(_, is_given)| *is_given).map(|(key, _)| *key).collect();
+    let (last, others) = given.split_last().map_or(("", given.as_slice()), |(last, others)| (*last, others));
+    let known: Vec<_> = goals.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let misfit = Misfit::new(format!("`{last}` excludes `{}`", others.join("` and `"))).at(last);
+    misfit.hint(format!("give only one of {}", known.join(", ")))
+}
+
+/// Refuses a `leave_free` that is less than what stays free in any case.
+pub(super) fn below_reserve(keep: &str, is_given: bool) -> Misfit {
+    let reserve = if is_given { "`keep_free`" } else { "the reserve, which is at least" };
+    let why = format!("`leave_free` must not be less than {reserve} {keep}");
+    Misfit::new(why).at("leave_free").hint("leave more free, or make `keep_free` smaller")
 }
 
 fn refusal(mount: &Mount) -> Option<&'static str> {

@@ -9,12 +9,16 @@ mod step;
 
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, FaultSpec, PrepareContext, Reversibility, Risk, StepContext};
+use chaos_core::{
+    Effect, Failure, FaultError, FaultSpec, Misfit, PrepareContext, Reversibility, Risk, StepContext,
+};
 use chaos_host::{Limits, Output, Script};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::processes::misnamed;
 use super::units;
+use crate::discovery::services;
 use crate::host_fault::{HostFacts, HostFault, effect};
 use crate::target::ServerTarget;
 pub use step::Step;
@@ -59,6 +63,11 @@ impl HostFault for ServiceStop {
         reversibility: Reversibility::Exact,
     };
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, params: &Params) -> Result<(), Misfit> {
+        check(params)
+    }
 
     async fn prepare(
         &self,
@@ -66,7 +75,6 @@ impl HostFault for ServiceStop {
         target: &ServerTarget,
         params: Params,
     ) -> Result<Vec<Step>, FaultError> {
-        check(&params)?;
         units::require_host(target)?;
         Ok(vec![choose::step(cx, target, &params).await?])
     }
@@ -122,21 +130,24 @@ impl HostFault for ServiceStop {
     }
 }
 
-fn check(params: &Params) -> Result<(), FaultError> {
-    let refuse = |what: &str, hint: &str| Err(FaultError::Params(Failure::new(what).hint(hint)));
-    let named = params.services.len();
-    match params.max_services {
-        Some(0) => refuse("stop 0 services", "`max_services` is at least 1"),
-        Some(max) if usize::from(max) > NAMED_MAX => {
-            refuse(&format!("stop {max} services"), "`max_services` is at most 50")
-        }
-        Some(max) if named > usize::from(max) => refuse(
-            &format!("stop {named} services where `max_services` is {max}"),
-            "leave out `max_services`, or name fewer",
-        ),
-        _ if named > NAMED_MAX => refuse(&format!("stop {named} services"), "name at most 50"),
-        _ => Ok(()),
+fn check(params: &Params) -> Result<(), Misfit> {
+    for (place, name) in params.services.iter().enumerate() {
+        services::name_of_unit(name).map_err(|why| misnamed("services", why).item(place))?;
     }
+    let named = params.services.len();
+    let bound = params.max_services.map(usize::from);
+    if bound.is_some_and(|max| !(1..=NAMED_MAX).contains(&max)) {
+        return Err(Misfit::new(format!("`max_services` must be 1 to {NAMED_MAX}")).at("max_services"));
+    }
+    if bound.is_some_and(|max| named > max) {
+        let why = format!("`services` has {named} entries, which is more than `max_services`");
+        return Err(Misfit::new(why).at("services").hint("leave out `max_services`, or name fewer"));
+    }
+    if named > NAMED_MAX {
+        let why = format!("`services` has {named} entries, but {NAMED_MAX} are the most");
+        return Err(Misfit::new(why).at("services"));
+    }
+    Ok(())
 }
 
 fn merged(mut effect: Effect, more: Effect) -> Effect {

@@ -124,7 +124,11 @@ impl FromStr for Bytes {
         match scaled(number, *size) {
             None => Err(SizeError::Bytes(text.to_owned())),
             Some(0) => Err(SizeError::Nothing(text.to_owned())),
-            Some(bytes) => u64::try_from(bytes).map(Self).map_err(|_| SizeError::TooMuch(text.to_owned())),
+            // The kernel counts the bytes of a file with a sign.
+            Some(bytes) => match u64::try_from(bytes) {
+                Ok(bytes) if i64::try_from(bytes).is_ok() => Ok(Self(bytes)),
+                Ok(_) | Err(_) => Err(SizeError::TooMuch(text.to_owned())),
+            },
         }
     }
 }
@@ -309,6 +313,8 @@ mod tests {
             bytes(json!("0GB")),
             Err("a size of `0GB` is nothing; it must be at least one byte".to_owned())
         );
+        assert_eq!(bytes(json!(i64::MAX)), Ok(9_223_372_036_854_775_807));
+        assert!(bytes(json!(1_u64 << 63)).unwrap_err().contains("is more than can be counted"));
         assert_eq!(bytes(json!("99999PB")), Err("`99999PB` is more than can be counted".to_owned()));
         assert!(bytes(json!(-1)).is_err() && bytes(json!(true)).is_err() && bytes(json!(null)).is_err());
     }

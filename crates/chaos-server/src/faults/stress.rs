@@ -7,7 +7,7 @@ mod load;
 
 use std::time::Duration;
 
-use chaos_core::{Effect, Failure, FaultError, PrepareContext, StepContext, Target};
+use chaos_core::{Effect, Failure, FaultError, Misfit, PrepareContext, StepContext, Target};
 use chaos_host::{HostError, Limits, Output, Script};
 pub use load::{InUnit, LoadFault};
 use schemars::JsonSchema;
@@ -129,12 +129,14 @@ fn read(output: &Output) -> HostRoom {
     }
 }
 
+/// Refuses a load of nobody.
+pub(super) fn check_some_workers(workers: u32) -> Result<(), Misfit> {
+    if workers > 0 { Ok(()) } else { Err(Misfit::new("`workers` must be at least 1").at("workers")) }
+}
+
 /// Refuses more workers than the host can use.
 pub(super) fn check_workers(workers: u32, room: &HostRoom) -> Result<(), FaultError> {
     let max = room.cpus * WORKERS_PER_CPU;
-    if workers == 0 {
-        return Err(FaultError::Params(Failure::new("start 0 workers").hint("`workers` is at least 1")));
-    }
     if u64::from(workers) > max {
         let what = format!("start {workers} workers on {} CPUs", room.cpus);
         let hint = format!("at most {WORKERS_PER_CPU} for each CPU, {max} here");
@@ -234,7 +236,7 @@ mod tests {
         let tasks = Limit { used: 5, max: 100, name: "kernel/pid_max".to_owned() };
         assert_eq!((room.handles.free(), &room.tasks), (83, &vec![tasks]));
         assert!(check_workers(32, &room).is_ok() && check_workers(33, &room).is_err());
-        assert!(check_workers(0, &room).is_err());
+        assert!(check_some_workers(0).is_err() && check_some_workers(1).is_ok());
     }
 
     #[test]

@@ -88,6 +88,23 @@ fn who_had_undone_it_is_said_as_it_was() {
 }
 
 #[test]
+fn what_each_of_several_attempts_took_back_is_said() {
+    let story = |by: &str, first| {
+        let answer = Answer { already: true, by: by.to_owned(), restored: 10, first, ..Answer::default() };
+        super::story(&answer, true).unwrap()
+    };
+    assert_eq!(
+        story("deadline", Some(9)),
+        "already undone by the target: its deadline had come (9 of 10 then, 1 by chaos since)"
+    );
+    assert_eq!(
+        story("chaos", Some(0)),
+        "already undone by chaos, in an earlier attempt (0 of 10 then, 10 by chaos since)"
+    );
+    assert_eq!(story("deadline", Some(10)), story("deadline", None));
+}
+
+#[test]
 fn a_deadline_that_could_not_be_moved_for_so_long_has_come() {
     let past = Instant::now().checked_sub(SOON).unwrap();
     let said = Pulse { moved: past, after: SOON, lost: None }.lost().unwrap().chain();

@@ -12,6 +12,7 @@ mod setup;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use chaos_core::fault::RevertOutcome;
 use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext};
 use chaos_server::{HostFault, HostStep, OnHost, ServerTarget};
 use serde_json::Value;
@@ -127,6 +128,22 @@ impl<F: HostFault> Use<F> {
     /// Lets our side die: no heartbeats, no undo from us.
     pub fn die(&mut self) {
         self.session = None;
+    }
+
+    /// Sees that of two runs which are planned at the same moment the second one is refused, and leaves the first one alone.
+    pub async fn refuses_a_second_run(host: &TestHost, params: Value, claimed: &str) {
+        let before = host.snapshot().await;
+        let (mut first, mut second) = (Self::new(host, params.clone()).await, Self::new(host, params).await);
+        first.inject().await;
+        let said = second.try_inject().await.map(drop).unwrap_err().chain();
+        assert!(said.contains(&format!("another run acts on {claimed} there")), "{said}");
+        let reverted = second.revert().await;
+        assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0));
+        second.disarm().await;
+        first.measured().await;
+        assert_eq!(first.revert().await.outcome, RevertOutcome::Restored);
+        first.disarm().await;
+        host.assert_same(&before).await;
     }
 
     /// Sees that a queue of somebody else in the place of ours is noticed, and left alone.

@@ -7,6 +7,7 @@
 
 mod setup;
 
+use chaos_core::fault::RevertOutcome;
 use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext, StepFacts};
 use chaos_server::ServerTarget;
 use serde_json::Value;
@@ -135,6 +136,25 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
     pub async fn end(&self, step: &F::Step) {
         self.disarm(step).await;
         self.host.assert_same(&self.before).await;
+    }
+
+    /// Sees that two runs which are planned at the same moment do not both act on `claimed`: the second one is refused, and leaves
+    /// the first one alone.
+    pub async fn refuses_a_second_run(&mut self, params: Value, claimed: &str) {
+        let first = self.step(params.clone()).await;
+        self.run = new_run();
+        let second = self.step(params).await;
+        let (session, _) = self.act(&first).await;
+        let Err(error) = self.try_arm(&second).await else { panic!("both runs act on {claimed}") };
+        let said = error.chain();
+        assert!(said.contains(&format!("another run acts on {claimed} there")), "{said}");
+        let reverted =
+            self.try_revert(&second, false).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+        assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::NothingToDo, 0));
+        self.disarm(&second).await;
+        self.finish(session).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+        self.revert(&first).await;
+        self.end(&first).await;
     }
 
     /// Connects anew, as another process would.

@@ -88,8 +88,9 @@ impl Setup {
         run: &RunId,
         params: Value,
     ) -> Result<Vec<F::Step>, FaultError> {
-        let params = serde_json::from_value(params)
+        let params: F::Params = serde_json::from_value(params)
             .map_err(|error| FaultError::Params(Failure::new("read the parameters").source(error)))?;
+        fault.check(&params)?;
         let expressions = self.filters.iter().map(|text| regex::Regex::new(text).unwrap());
         let cx = PrepareContext {
             run: run.clone(),

@@ -15,6 +15,7 @@ walk() {
         -path /run/systemd -o -path /run/user -o -path /run/log -o -path /run/host -o -path /run/credentials \
         -o -path /run/lock -o -path /run/sudo -o -path /run/dbus -o -path '/run/*.pid' -o -path /run/utmp -o -path '/run/motd.dynamic*' \
         -o -path /var/lib/containers -o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/cni \
+        -o -path /var/lib/nerdctl \
         -o -path /run/containers -o -path /run/libpod -o -path /run/crun -o -path /run/docker -o -path /run/containerd \
         -o -path /var/lib/sudo/lectured -o -path /var/lib/systemd/random-seed -o -path /var/lib/private \
         -o -path '/tmp/systemd-private-*' -o -path '/var/tmp/systemd-private-*' \

@@ -6,7 +6,7 @@ pub mod sqlite;
 use std::collections::HashSet;
 use std::fmt;
 
-use chaos_core::{FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,28 @@ impl DatabaseFault for ConfigChange {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        params.changes.iter().enumerate().try_for_each(|(place, change)| {
+            check(change).map_err(|(key, why)| Misfit::new(why).at("changes").item(place).at(key))
+        })
+    }
+}
+
+/// Refuses a change that no kind of database takes: says which key is wrong, and why.
+fn check(change: &Change) -> Result<(), (&'static str, String)> {
+    if change.value.as_str().contains('\n') {
+        return Err(("value", "no setting takes a line break".to_owned()));
+    }
+    match (sqlite::Pragma::named(&change.param), postgres::never_changed(&change.param)) {
+        // PostgreSQL has no setting that is called as one of these.
+        (Ok(pragma), _) => {
+            let unfit = |why| ("value", format!("`{pragma}` cannot be set to this: {why}"));
+            pragma.value(change.value.as_str()).map(drop).map_err(unfit)
+        }
+        (Err(_), Some(reason)) => Err(("param", format!("this setting is never changed: {reason}"))),
+        (Err(_), None) => Ok(()),
+    }
 }
 
 /// Which settings to change, and to what.

@@ -18,6 +18,7 @@ use chaos_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::denied::reason as never_changed;
 pub use self::server::Live;
 use super::{ConfigChange, Params};
 use crate::faults::on_database::DatabaseFault;

@@ -3,12 +3,12 @@
 pub mod postgres;
 pub mod sqlite;
 
-use chaos_core::{Failure, FaultError, FaultSpec, Reversibility, Risk};
+use chaos_core::{Failure, FaultError, FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::on_database::DatabaseFault;
+use super::on_database::{DatabaseFault, check_names};
 use crate::schema::Table;
 
 /// The most rows that one use may insert into one table.
@@ -33,6 +33,10 @@ impl DatabaseFault for InsertLoad {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        check_names("tables", &params.tables)
+    }
 }
 
 /// How much to insert, and where.

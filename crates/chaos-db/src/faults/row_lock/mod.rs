@@ -7,12 +7,12 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use chaos_core::{FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::on_database::DatabaseFault;
+use super::on_database::{DatabaseFault, check_names};
 
 /// `db.row_lock` on all kinds of database.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +30,10 @@ impl DatabaseFault for RowLock {
         risk: Risk::High,
         reversibility: Reversibility::EndsItself,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        check_names("tables", &params.tables)
+    }
 }
 
 /// How many rows of which tables to lock, and how.

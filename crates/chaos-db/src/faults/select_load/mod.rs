@@ -8,12 +8,12 @@ pub mod sqlite;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use chaos_core::{FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::on_database::DatabaseFault;
+use super::on_database::{DatabaseFault, check_names};
 
 /// The most connections one load may open. More than that is a test of `max_connections`, which is another fault.
 pub const CONNECTIONS_MAX: u32 = 100;
@@ -37,6 +37,10 @@ impl DatabaseFault for SelectLoad {
         risk: Risk::Low,
         reversibility: Reversibility::Harmless,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        check_names("tables", &params.tables)
+    }
 }
 
 /// What to read, how often and how fast.

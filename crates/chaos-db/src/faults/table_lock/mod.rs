@@ -8,12 +8,12 @@ pub mod sqlite;
 use std::fmt;
 use std::str::FromStr;
 
-use chaos_core::{FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::on_database::DatabaseFault;
+use super::on_database::{DatabaseFault, check_names};
 
 /// `db.table_lock` on all kinds of database.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +31,10 @@ impl DatabaseFault for TableLock {
         risk: Risk::High,
         reversibility: Reversibility::EndsItself,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        check_names("tables", &params.tables)
+    }
 }
 
 /// Which tables to lock, and how.

@@ -3,12 +3,12 @@
 pub mod postgres;
 pub mod sqlite;
 
-use chaos_core::{FaultSpec, Reversibility, Risk};
+use chaos_core::{FaultSpec, Misfit, Reversibility, Risk};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::on_database::DatabaseFault;
+use super::on_database::{DatabaseFault, check_names};
 
 /// The most rows that one use may change in one table.
 pub const ROWS_MAX: u64 = 100_000_000;
@@ -35,6 +35,11 @@ impl DatabaseFault for UpdateLoad {
         risk: Risk::Medium,
         reversibility: Reversibility::Exact,
     };
+
+    fn check(params: &Params) -> Result<(), Misfit> {
+        check_names("tables", &params.tables)?;
+        check_names("columns", &params.columns)
+    }
 }
 
 /// How much to change, and where.

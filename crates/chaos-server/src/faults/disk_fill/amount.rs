@@ -1,6 +1,6 @@
 //! How much is taken, and how much stays.
 
-use chaos_core::{Failure, FaultError};
+use chaos_core::{FaultError, Misfit};
 
 use super::Params;
 use crate::discovery::mounts::Place;
@@ -31,17 +31,25 @@ pub(super) struct Amount {
 }
 
 /// Returns what is wanted; more than one wish is refused.
-pub(super) fn goal(params: &Params) -> Result<Goal, FaultError> {
+pub(super) fn goal(params: &Params) -> Result<Goal, Misfit> {
     match (params.size, params.fill_percent, params.leave_free) {
         (None, None, None) => Ok(Goal::Size(DEFAULT)),
         (Some(size), None, None) => Ok(Goal::Size(size.get())),
         (None, Some(percent), None) => Ok(Goal::Full(percent)),
         (None, None, Some(free)) => Ok(Goal::Free(free.get())),
-        _ => {
-            let hint = "give one of `size`, `fill_percent` and `leave_free`";
-            Err(FaultError::Params(Failure::new("fill to more than one level at once").hint(hint)))
-        }
+        (size, percent, free) => Err(room::several_goals(&[
+            ("size", size.is_some()),
+            ("fill_percent", percent.is_some()),
+            ("leave_free", free.is_some()),
+        ])),
     }
+}
+
+/// Refuses a wish that the reserve never lets come true.
+pub(super) fn check_free(params: &Params) -> Result<(), Misfit> {
+    let Some(free) = params.leave_free.map(Bytes::get) else { return Ok(()) };
+    let keep = params.keep_free.map_or(KEEP_MIN, Bytes::get);
+    if free >= keep { Ok(()) } else { Err(room::below_reserve(&show(keep), params.keep_free.is_some())) }
 }
 
 /// Decides how much is taken at a place.

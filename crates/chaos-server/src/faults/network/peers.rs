@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use chaos_core::FaultError;
+use chaos_core::{FaultError, Misfit};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::place::Surroundings;
-use super::{params, plain, preflight};
+use super::preflight;
 
 /// The most peers that one fault may name.
 const PEERS_MAX: usize = 128;
@@ -24,28 +24,41 @@ pub enum Peer {
     Net(IpNet),
 }
 
-/// Reads peers as people write them.
+/// Reads peers as people write them below `key`.
 ///
 /// # Errors
-/// [`FaultError::Params`] for what is neither a name nor an address nor a network.
-pub fn read(peers: &[String], cidrs: &[String]) -> Result<Vec<Peer>, FaultError> {
-    if peers.len() + cidrs.len() > PEERS_MAX {
-        return Err(params(format!("take {} peers: {PEERS_MAX} are the most", peers.len() + cidrs.len())));
+/// For what is neither a name nor an address nor a network, and for addresses that are the host itself everywhere.
+pub fn read(key: &str, peers: &[String]) -> Result<Vec<Peer>, Misfit> {
+    if peers.len() > PEERS_MAX {
+        let why = format!("`{key}` has {} entries, but {PEERS_MAX} are the most", peers.len());
+        return Err(Misfit::new(why).at(key).hint("name networks in place of addresses"));
     }
-    let nets = cidrs.iter().map(|text| {
-        net(text).map(Peer::Net).ok_or_else(|| params(format!("read `{}` as a network", plain(text))))
-    });
-    peers.iter().map(|text| peer(text)).chain(nets).collect()
+    let at = |place, why: String| Err(Misfit::new(why).at(key).item(place));
+    let read = |(place, text): (usize, &String)| match peer(text) {
+        Some(Peer::Net(net)) if net.addr().is_loopback() => {
+            at(place, format!("`{key}` must not hold the host itself"))
+        }
+        Some(peer) => Ok(peer),
+        None => at(place, format!("`{key}` must hold host names, addresses or networks")),
+    };
+    peers.iter().enumerate().map(read).collect()
 }
 
-fn peer(text: &str) -> Result<Peer, FaultError> {
-    if let Some(net) = net(text) {
-        return Ok(Peer::Net(net));
+/// Reads networks as people write them below `key`.
+///
+/// # Errors
+/// As for [`read`]; names are none.
+pub fn read_nets(key: &str, cidrs: &[String]) -> Result<Vec<Peer>, Misfit> {
+    let no_net = cidrs.iter().position(|text| net(text).is_none());
+    match no_net {
+        Some(place) => Err(Misfit::new(format!("`{key}` must hold networks")).at(key).item(place)),
+        None => read(key, cidrs),
     }
-    if is_name(text) {
-        return Ok(Peer::Name(text.to_owned()));
-    }
-    Err(params(format!("read `{}` as a host name, an address or a network", plain(text))))
+}
+
+fn peer(text: &str) -> Option<Peer> {
+    let name = || is_name(text).then(|| Peer::Name(text.to_owned()));
+    net(text).map(Peer::Net).or_else(name)
 }
 
 fn net(text: &str) -> Option<IpNet> {
@@ -130,7 +143,7 @@ mod tests {
 
     fn all(peers: &[&str]) -> Result<Vec<String>, FaultError> {
         let peers: Vec<_> = peers.iter().map(|peer| (*peer).to_owned()).collect();
-        let nets = nets(&read(&peers, &[])?, &seen())?;
+        let nets = nets(&read("peers", &peers)?, &seen())?;
         Ok(nets.iter().map(ToString::to_string).collect())
     }
 
@@ -144,8 +157,12 @@ mod tests {
 
     #[test]
     fn the_host_itself_is_no_peer_but_may_be_in_a_network_of_peers() {
-        for own in ["10.0.0.5", "me", "127.0.0.1", "127.0.0.0/8", "::1"] {
+        for own in ["10.0.0.5", "me"] {
             assert!(matches!(all(&[own]), Err(FaultError::Preflight(_))), "{own}");
+        }
+        // These need no host to be known.
+        for own in ["127.0.0.1", "127.0.0.0/8", "::1"] {
+            assert!(matches!(all(&[own]), Err(FaultError::Params(_))), "{own}");
         }
         assert_eq!(all(&["10.0.0.0/24"]).unwrap(), ["10.0.0.0/24"]);
     }
@@ -177,7 +194,7 @@ mod tests {
             &long,
         ] {
             assert!(matches!(all(&[bad]), Err(FaultError::Params(_))), "{bad:?}");
-            assert!(read(&[], &[bad.to_owned()]).is_err(), "{bad:?}");
+            assert!(read_nets("cidrs", &[bad.to_owned()]).is_err(), "{bad:?}");
         }
     }
 }

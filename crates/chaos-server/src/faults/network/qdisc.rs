@@ -3,11 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use chaos_core::{Access, Failure, FaultError, PrepareContext};
+use chaos_core::{Access, Failure, FaultError, Misfit, PrepareContext};
 use chaos_host::{Limits, Script};
 use serde::{Deserialize, Serialize};
 
-use super::params;
 use super::place::{self, Place, Surroundings};
 use crate::host_fault::HostFacts;
 use crate::target::ServerTarget;
@@ -181,9 +180,6 @@ impl Link {
         wanted: Option<&str>,
         kind: &'static str,
     ) -> Result<Self, FaultError> {
-        if let Some(name) = wanted {
-            check_name(name)?;
-        }
         let seen = place::look(cx, target, &[]).await?;
         let name = choose(&seen, wanted)?;
         let script = seen.place.script(include_str!("qdisc_look.sh")).set("link", &name).set("kind", kind);
@@ -238,14 +234,15 @@ fn choose(seen: &Surroundings, wanted: Option<&str>) -> Result<String, FaultErro
 }
 
 /// Refuses what cannot be the name of an interface. The kernel takes nearly anything; nobody uses more than this.
-fn check_name(name: &str) -> Result<(), FaultError> {
+pub(super) fn check_name(name: &str) -> Result<(), Misfit> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
     let is_name =
         (1..=LINK_MAX).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with('-');
     if is_name && name != "." && name != ".." {
         return Ok(());
     }
-    Err(params(format!("take `{}` for the name of an interface", super::plain(name))))
+    let why = format!("`interface` must be a name of 1 to {LINK_MAX} letters, digits and `._-:`");
+    Err(Misfit::new(why).at("interface").hint("`ip link` on the host lists its interfaces"))
 }
 
 impl Qdisc {

@@ -1,12 +1,12 @@
 //! Faults that are one queue of ours on an interface: each says what its queue does, the rest is the same for all.
 
-use chaos_core::{Failure, FaultError, FaultSpec, PrepareContext};
+use chaos_core::{FaultError, FaultSpec, Misfit, PrepareContext};
 use chaos_host::Script;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::amount::Share;
-use super::qdisc::{Link, Qdisc, Shape};
+use super::qdisc::{self, Link, Qdisc, Shape};
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
@@ -26,8 +26,8 @@ pub trait QueueFault: Default + Send + Sync + 'static {
     /// Returns the interface that a person named.
     fn interface(given: &Self::Params) -> Option<&str>;
 
-    /// Refuses parameters that make no sense on any interface.
-    fn check(_given: &Self::Params) -> Result<(), FaultError> {
+    /// See [`HostFault::check`]; the interface is checked for all.
+    fn check(_given: &Self::Params) -> Result<(), Misfit> {
         Ok(())
     }
 
@@ -45,6 +45,12 @@ impl<Q: QueueFault> HostFault for OnQueue<Q> {
 
     const SPEC: FaultSpec = Q::SPEC;
     const OUTLIVES_REBOOT: bool = false;
+    const CLAIMS_ON_HOST: bool = true;
+
+    fn check(&self, given: &Q::Params) -> Result<(), Misfit> {
+        Q::interface(given).map_or(Ok(()), qdisc::check_name)?;
+        Q::check(given)
+    }
 
     async fn prepare(
         &self,
@@ -52,7 +58,6 @@ impl<Q: QueueFault> HostFault for OnQueue<Q> {
         target: &ServerTarget,
         given: Q::Params,
     ) -> Result<Vec<Qdisc>, FaultError> {
-        Q::check(&given)?;
         let link = Link::look(cx, target, Q::interface(&given), Q::KIND).await?;
         let shape = Q::shape(&given, link.mtu)?;
         Ok(vec![link.queue(shape)])
@@ -75,13 +80,13 @@ impl<Q: QueueFault> HostFault for OnQueue<Q> {
     }
 }
 
-/// Refuses a share of packets that leaves too few of them; `verb` is what is done to them.
-pub fn check_share(verb: &str, share: Share) -> Result<(), FaultError> {
+/// Refuses a `percent` of packets that leaves too few of them.
+pub fn check_share(share: Share) -> Result<(), Misfit> {
     if share <= SHARE_MAX {
         return Ok(());
     }
-    let what = format!("{verb} more than 90 percent of the packets: our SSH would be lost too");
-    Err(FaultError::Params(Failure::new(what).hint("use `server.network_partition` to lose them all")))
+    let why = "`percent` must be at most 90: with less of the packets our SSH would be lost too";
+    Err(Misfit::new(why).at("percent").hint("use `server.network_partition` to lose them all"))
 }
 
 #[cfg(test)]

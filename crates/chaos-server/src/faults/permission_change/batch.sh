@@ -22,7 +22,7 @@ permissions() {
         check) [ "$bad" = 0 ] ;;
         apply) tell changed "$count"; [ "$stays$bad" = 00 ] ;;
         look) tell still_changed "$count" ;;
-        restore) tell restored "$count"; [ "$stays" = 0 ] ;;
+        restore) search_lost; tell restored "$count"; [ "$stays" = 0 ] ;;
     esac
 }
 # take PATH: opens one file. What is neither file nor directory is not opened: a pipe would wait, a device might act.
@@ -42,20 +42,24 @@ take() {
 differs() {
     case $job in
         restore)
-            # Whoever moved the file took our bits with it.
             case $2 in
                 "its "*|*immutable*) tell conflict "$1|$2; left as it is" ;;
-                *) tell conflict "$1|$2; left as it is. If the file was moved, it has our mode there: find it by its inode" ;;
+                *) is_lost "$1" "$2" ;;
             esac ;;
         look) ;;
         *) bad=$((bad + 1)); [ "$bad" -gt 5 ] || tell differs "$1|$2" ;;
     esac
 }
+# is_lost NUMBER HOW: a file is not where it was. Whoever moved it took our bits with it. Where there is bash it is looked for: moved.sh.
+is_lost() { tell conflict "$1|$2; left as it is. If the file was moved, it has our mode there: find it by its inode"; }
+search_lost() { :; }
+# look_at LINK…: what the open files are, in the form of KEY.
+look_at() { stat -L -c "$device%i:%u:%g:%f" "$@"; }
 # batch: looks at the open files, acts, looks again. Most often all of them are as they should be, and nothing is done one by one.
 batch() {
     [ -n "$links" ] || return 0
     todo=$links; goal=
-    found=$nl$(stat -L -c "$device%i:%u:%g:%f" $links) || stays=$((stays + 1))
+    found=$nl$(look_at $links) || stays=$((stays + 1))
     case $job in
         check|apply) [ "$found" = "$planned" ] || sort_out $planned; goal=${goal:-$ours} ;;
         *) [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
@@ -74,14 +78,14 @@ act() {
         restore) octal=$(printf '%05o' "0x$bits") ;;
     esac
     said=$(chmod "$octal" $todo 2>&1)
-    if [ "$nl$(stat -L -c "$device%i:%u:%g:%f" $todo)" = "$goal" ]; then count=$((count + $1)); return; fi
+    if [ "$nl$(look_at $todo)" = "$goal" ]; then count=$((count + $1)); return; fi
     if [ "$job" = restore ]; then one_by_one $goal; else printf '%s\n' "$said" >&2; stays=$((stays + 1)); fi
 }
 # one_by_one GOAL…: looks at each file of `todo`, of which some did not come back. What somebody has forbidden to change is told, or
 # the undo would try for ever; anything else is tried again.
 one_by_one() {
     for link in $todo; do
-        if [ "$(stat -L -c "$device%i:%u:%g:%f" "$link")" = "$1" ]; then count=$((count + 1))
+        if [ "$(look_at "$link")" = "$1" ]; then count=$((count + 1))
         # Files of a batch follow each other.
         elif is_fixed "$link"; then differs $((first + ${link##*/} - fd_first)) "it is immutable or append-only now"
         else printf '%s\n' "$said" >&2; stays=$((stays + 1)); fi

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chaos_core::{Failure, FaultError, PrepareContext};
+use chaos_core::{Failure, FaultError, Misfit, PrepareContext};
 use chaos_host::{Limits, Script};
 
 use super::protect::Protected;
@@ -22,11 +22,40 @@ const OUTPUT_MAX: usize = 32 << 20;
 /// What was found of the paths.
 struct Found {
     names: Vec<String>,
-    /// DEVICE:INODE:UID:GID:MODE and the number of its names, of each.
-    facts: Vec<(String, u64)>,
+    facts: Vec<Facts>,
     immutable: String,
     homes: Vec<String>,
     mounts: Vec<Mount>,
+}
+
+/// What the host says of one file.
+struct Facts {
+    /// DEVICE:INODE:UID:GID:MODE.
+    key: String,
+    /// How many names it has.
+    links: u64,
+    /// When it was made, in nanoseconds since 1970; not every file system and not every `stat` knows that.
+    born: Option<u64>,
+}
+
+impl Facts {
+    /// Reads `KEY LINKS SECONDS.NANOSECONDS`.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (key, links) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+        let born = words.next().and_then(|time| time.split_once('.')).filter(|(_, parts)| parts.len() == 9);
+        let born = born.and_then(|(seconds, parts)| format!("{seconds}{parts}").parse().ok());
+        Some(Self { key, links, born: born.filter(|born| *born > 0) })
+    }
+}
+
+/// Refuses parameters that make no sense on any host.
+pub(super) fn check(params: &Params) -> Result<(), Misfit> {
+    hygienic(&params.paths)?;
+    if (1..=PATHS_MAX).contains(&params.max_paths) {
+        return Ok(());
+    }
+    Err(Misfit::new(format!("`max_paths` must be 1 to {PATHS_MAX}")).at("max_paths"))
 }
 
 /// Makes the one step of these parameters.
@@ -38,10 +67,6 @@ pub(super) async fn step(
     if let Some(container) = target.container() {
         let what = format!("change permissions in the container `{}`", container.name);
         return Err(preflight(what, "this fault acts on hosts; leave out `container`"));
-    }
-    if !(1..=PATHS_MAX).contains(&params.max_paths) {
-        let failure = Failure::new(format!("change up to {} paths", params.max_paths));
-        return Err(FaultError::Params(failure.hint(format!("`max_paths` is 1 to {PATHS_MAX}"))));
     }
     target.require(&["find", "stat", "xargs", "awk"])?;
     let (roots, services) = if params.paths.is_empty() {
@@ -56,15 +81,18 @@ pub(super) async fn step(
     // A directory and one below it may both be named; what is in both is one file.
     let mut seen = BTreeSet::new();
     let once = found.names.iter().zip(&found.facts).filter(|(name, _)| seen.insert(name.as_str()));
-    for (name, (key, links)) in once {
+    // That of the newest, as long as that of each is known.
+    let mut born = Some(0);
+    for (name, facts) in once {
         // What was chosen for a service is left out where it is protected; what was named is refused.
-        match (refusal(name, key, *links, &found, &protected), services.is_empty()) {
+        match (refusal(name, facts, &found, &protected), services.is_empty()) {
             (None, _) => {}
             (Some(why), true) => return Err(preflight(format!("change the mode of `{name}`: {why}"), "")),
             (Some(_), false) => continue,
         }
         on.extend(holder(&found.mounts, name).map(|mount| mount.point.clone()));
-        files.push(File(name.clone(), key.clone()));
+        files.push(File(name.clone(), facts.key.clone()));
+        born = born.zip(facts.born).map(|(newest, born)| newest.max(born));
     }
     let all = files.len();
     let new = format!("{:03x}", params.mode);
@@ -86,6 +114,7 @@ pub(super) async fn step(
         services,
         boot: target.facts().boot_id.clone(),
         mounts: on.into_iter().collect(),
+        born,
     })
 }
 
@@ -95,27 +124,25 @@ fn preflight(what: String, hint: &str) -> FaultError {
 }
 
 /// Returns the paths as they are compared; one that cannot mean one thing only is refused.
-fn hygienic(paths: &[String]) -> Result<Vec<String>, FaultError> {
+fn hygienic(paths: &[String]) -> Result<Vec<String>, Misfit> {
     let mut seen = BTreeSet::new();
     let mut clean = Vec::new();
-    for written in paths {
+    for (place, written) in paths.iter().enumerate() {
         let path = if written == "/" { "/" } else { written.trim_end_matches('/') };
         let why = if !written.starts_with('/') {
-            "it does not begin with `/`"
+            "each path in `paths` must be absolute"
         } else if path.contains('\0') {
-            "it holds a zero byte"
+            "no path in `paths` may hold a zero byte"
         } else if path != "/" && path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-            "it holds an empty part, `.` or `..`"
+            "no path in `paths` may hold an empty part, `.` or `..`"
         } else {
             if seen.insert(path.to_owned()) {
                 clean.push(path.to_owned());
             }
             continue;
         };
-        let failure = Failure::new(format!("use the path `{written}`")).source(why);
-        return Err(FaultError::Params(
-            failure.hint("write absolute paths, such as `/etc/nginx/nginx.conf`"),
-        ));
+        let hint = "write absolute paths, such as `/etc/nginx/nginx.conf`";
+        return Err(Misfit::new(why).at("paths").item(place).hint(hint));
     }
     Ok(clean)
 }
@@ -184,11 +211,7 @@ async fn find(target: &ServerTarget, roots: &[String], params: &Params) -> Resul
     let mut next =
         || fields.next().map(|field| String::from_utf8_lossy(field).into_owned()).ok_or_else(unreadable);
     let facts = next()?;
-    let facts = facts.lines().map(|line| {
-        let (key, links) = line.split_once(' ')?;
-        Some((key.to_owned(), links.parse().ok()?))
-    });
-    let facts: Vec<_> = facts.collect::<Option<_>>().ok_or_else(unreadable)?;
+    let facts: Vec<_> = facts.lines().map(Facts::parse).collect::<Option<_>>().ok_or_else(unreadable)?;
     if facts.len() != names.len() {
         return Err(FaultError::Busy(Failure::new("look at the paths: they change meanwhile")));
     }
@@ -210,7 +233,7 @@ fn is_on_mount_of_root(name: &str, roots: &BTreeSet<&str>, mounts: &[Mount]) -> 
 }
 
 /// Returns why one file is left alone.
-fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protected) -> Option<String> {
+fn refusal(name: &str, facts: &Facts, found: &Found, protected: &Protected) -> Option<String> {
     if let Some(why) = protected.reason(name) {
         return Some(why);
     }
@@ -224,7 +247,8 @@ fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protect
     if name == found.immutable {
         return Some("it is immutable or append-only (`lsattr`), so its mode cannot be changed".to_owned());
     }
-    let is_file = key.rsplit(':').next().is_some_and(|raw| raw.starts_with('8'));
+    let links = facts.links;
+    let is_file = facts.key.rsplit(':').next().is_some_and(|raw| raw.starts_with('8'));
     if is_file && links > 1 {
         return Some(format!("it has {links} names (hard links), and would change under all of them"));
     }
@@ -234,6 +258,23 @@ fn refusal(name: &str, key: &str, links: u64, found: &Found, protected: &Protect
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_a_file_was_made_is_known_or_not() {
+        for (line, born) in [
+            ("7:8:0:0:81a4 1 1795324532.884656714", Some(1_795_324_532_884_656_714)),
+            ("7:8:0:0:81a4 1 0.000000000", None),
+            ("7:8:0:0:81a4 1 -", None),
+            ("7:8:0:0:81a4 1 ?", None),
+            ("7:8:0:0:81a4 1 1795324532", None),
+            ("7:8:0:0:81a4 1 .9W", None),
+            ("7:8:0:0:81a4 1", None),
+        ] {
+            let facts = Facts::parse(line).unwrap();
+            assert_eq!((facts.key.as_str(), facts.links, facts.born), ("7:8:0:0:81a4", 1, born), "{line}");
+        }
+        assert!(Facts::parse("7:8:0:0:81a4").is_none());
+    }
 
     #[test]
     fn a_mount_below_a_root_is_not_meant_unless_it_is_named_too() {

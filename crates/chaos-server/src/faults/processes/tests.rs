@@ -60,7 +60,7 @@ fn a_pattern_that_matches_more_than_its_bound_is_refused() {
 
 #[test]
 fn processes_are_chosen_in_one_way_and_with_a_bound() {
-    let text = |text: &str| Some(text.to_owned());
+    let text = |text| Some(text);
     for (unit, file, name, max) in [
         (None, None, None, None),
         (text("a"), text("/run/a.pid"), None, None),
@@ -72,18 +72,22 @@ fn processes_are_chosen_in_one_way_and_with_a_bound() {
         (None, text("a.pid"), None, None),
         (text("a"), None, None, Some(1)),
         (text("a;b"), None, None, None),
+        (text("a/b"), None, None, None),
+        (None, text("/run/a\0b"), None, None),
+        (None, text("/run/a.pid"), None, Some(1)),
+        (None, None, text("a[b"), Some(1)),
+        (None, text("/run/a.pid"), text("a"), Some(1)),
     ] {
-        assert!(matches!(Selection::new(unit, file, name, max), Err(FaultError::Params(_))));
+        assert!(Selection::new(unit, file, name, max).is_err(), "{unit:?} {file:?} {name:?} {max:?}");
     }
 }
 
 #[test]
 fn processes_chosen_in_two_ways_are_told_to_be_chosen_in_one() {
-    let text = || Some("a".to_owned());
-    let error = Selection::new(text(), None, text(), Some(1)).unwrap_err();
-    assert_eq!(error.hint(), Some("set only one of `unit`, `pid_file` and `name`"));
-    let error = Selection::new(None, None, None, None).unwrap_err();
-    assert_eq!(error.hint(), Some("set one of `unit`, `pid_file` and `name`"));
+    let misfit = Selection::new(Some("a"), None, Some("a"), Some(1)).unwrap_err();
+    assert_eq!(misfit.hint.as_deref(), Some("set only one of `unit`, `pid_file` and `name`"));
+    let misfit = Selection::new(None, None, None, None).unwrap_err();
+    assert_eq!(misfit.hint.as_deref(), Some("set one of `unit`, `pid_file` and `name`"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use chaos_core::target::{NameKind, TargetName};
-use chaos_core::{Access, Claim, Effect, FaultError, FaultSpec, PrepareContext, StepContext};
+use chaos_core::{Access, Claim, Effect, FaultError, FaultSpec, Misfit, PrepareContext, StepContext};
 use chaos_host::{Output, Script};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,8 +29,8 @@ pub trait LoadFault: Default + Send + Sync + 'static {
     /// What the load takes. Two loads that take the same would spoil each other's measure and reserve.
     const KIND: &'static str;
 
-    /// Refuses parameters that make no sense on any host.
-    fn check(_given: &Self::Params) -> Result<(), FaultError> {
+    /// See [`HostFault::check`].
+    fn check(_given: &Self::Params) -> Result<(), Misfit> {
         Ok(())
     }
 
@@ -78,13 +78,16 @@ impl<L: LoadFault> HostFault for InUnit<L> {
     const SPEC: FaultSpec = L::SPEC;
     const OUTLIVES_REBOOT: bool = false;
 
+    fn check(&self, given: &L::Params) -> Result<(), Misfit> {
+        L::check(given)
+    }
+
     async fn prepare(
         &self,
         cx: &PrepareContext,
         target: &ServerTarget,
         given: L::Params,
     ) -> Result<Vec<L::Step>, FaultError> {
-        L::check(&given)?;
         let room = super::room(target).await?;
         Ok(vec![L::choose(target, given, &room, super::seconds(cx, target)).await?])
     }

@@ -150,7 +150,7 @@ const PREFIXES: &[(&str, &str)] = &[
 ];
 
 /// Returns why this setting is never changed; `None` when it may be.
-pub(super) fn reason(name: &str) -> Option<&'static str> {
+pub(in super::super) fn reason(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     let by_name = NAMES.iter().find(|(names, _)| names.contains(&name.as_str())).map(|(_, reason)| *reason);
     let by_prefix =

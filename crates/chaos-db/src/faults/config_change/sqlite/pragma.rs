@@ -54,7 +54,7 @@ impl fmt::Display for Pragma {
 
 impl Pragma {
     /// Returns the pragma of this name, or says why it cannot be changed.
-    pub(super) fn named(name: &str) -> Result<Self, FaultError> {
+    pub(in super::super) fn named(name: &str) -> Result<Self, FaultError> {
         let lower = name.to_lowercase();
         match lower.as_str() {
             "user_version" => return Ok(Self::UserVersion),
@@ -79,18 +79,20 @@ impl Pragma {
 
     /// Returns a value as SQLite would give it back, or says why it is none.
     pub(super) fn check_value(self, value: &str) -> Result<String, FaultError> {
-        let refuse = |why: &str| {
-            let failure = Failure::new(format!("set `{self}` to `{value}`")).source(why.to_owned());
-            Err(FaultError::Params(failure))
-        };
+        self.value(value)
+            .map_err(|why| FaultError::Params(Failure::new(format!("set `{self}` to `{value}`")).source(why)))
+    }
+
+    /// As [`check_value`](Self::check_value), but says only why it is none.
+    pub(in super::super) fn value(self, value: &str) -> Result<String, &'static str> {
         match self {
             Self::UserVersion | Self::ApplicationId => match value.parse::<i32>() {
                 Ok(number) => Ok(number.to_string()),
-                Err(_) => refuse("it must be a whole number of 32 bits"),
+                Err(_) => Err("it must be a whole number of 32 bits"),
             },
             Self::JournalMode => match value.to_lowercase().as_str() {
                 mode @ ("wal" | "delete") => Ok(mode.to_owned()),
-                _ => refuse("it must be `wal` or `delete`; the other modes are not kept in the file"),
+                _ => Err("it must be `wal` or `delete`; the other modes are not kept in the file"),
             },
         }
     }

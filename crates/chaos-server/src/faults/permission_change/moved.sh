@@ -1,0 +1,88 @@
+# Looks for the files that are not where they were, and gives them their bits back where they are now. bash only, behind batch.sh.
+#
+# On one file system an inode is the file that had it, or a newer one that got the number when that was removed. `born` tells
+# them apart: when the newest of all files was made, in nanoseconds since 1970, as they were when they were planned. In: all,
+# which is every KEY and PATH; job new same_boot born; mounts, each on a line
+
+# So many seconds, and the deadline must do without: it holds the lock meanwhile, and has two minutes for everything.
+SEARCH_MAX=30
+# How each file is lost, by its number.
+lost=()
+
+is_lost() { lost[$1]=$2; }
+search_lost() {
+    local one note is_whole=
+    local -A is_back=() elsewhere=()
+    [ ${#lost[@]} -gt 0 ] || return 0
+    can_search && search
+    note="If the file was moved, it has our mode there: find it by its inode"
+    [ -z "$is_whole" ] || note="It is nowhere else on its file system"
+    for one in "${!lost[@]}"; do
+        if [ -n "${is_back[$one]}" ]; then continue
+        elif [ -n "${elsewhere[$one]}" ]; then tell conflict "$one|it was moved, and ${elsewhere[$one]}; left as it is"
+        else tell conflict "$one|${lost[one]}; left as it is. $note"; fi
+    done
+}
+# can_search: whether an inode says which file it is. After a reboot the number of the device may be another one, and does not
+# say which of several mounts a file was on.
+can_search() {
+    [ -n "$born" ] || return 1
+    [ "$same_boot" = 1 ] || [ "${mounts%"$nl"*}" = "$mounts" ]
+}
+# search: sets `is_back` for files that are found and have their bits, `elsewhere` for those that are found and cannot get them, and
+# `is_whole` when nothing was left out.
+search() {
+    local end=$((SECONDS + SEARCH_MAX)) IFS=$nl mount one key found all_seen=1
+    local -A number_of=() place_of=()
+    set -f
+    for one in "${!lost[@]}"; do
+        key=${all[one * 2 - 2]%:*:*:*}
+        [ -n "$device" ] || key=${key#*:}
+        number_of[$key]=$one
+    done
+    for mount in $mounts; do
+        [ "$SECONDS" -lt "$end" ] || { all_seen=; break; }
+        mapfile -d '' -t found < <(seen_on "$mount" $((end - SECONDS)))
+        [ "${found[-1]}" = 0 ] || all_seen=
+        for key in "${found[@]::${#found[@]}-1}"; do
+            # What only looks like one of ours has no number.
+            one=${number_of[${key%% *}]}
+            [ -z "$one" ] || place_of[$one]=${key#* }
+        done
+    done
+    is_whole=$all_seen
+    restore_there
+}
+# seen_on MOUNT SECONDS: every KEY PATH of the mount whose KEY is in `number_of`, and some more; then 0, or why it is not all.
+seen_on() {
+    # Twenty thousand patterns are fast only where they are looked for as they stand.
+    timeout "$2" find "$1" -xdev '(' -type f -o -type d ')' -printf "${device:+%D:}%i %p\\0" 2>/dev/null |
+        grep -zaFf <(printf '%s /\n' "${!number_of[@]}")
+    printf '%s\0' "${PIPESTATUS[0]}"
+}
+# restore_there: gives the files of `place_of` their bits back, as batch.sh does it, unless they are newer than ours.
+restore_there() {
+    local IFS=$' \t\n' before=$count one order=()
+    local -A differs_how=()
+    differs() { differs_how[$1]=$2; }
+    look_at() {
+        stat -L -c "%.9W $device%i:%u:%g:%f" "$@" | while read -r birth is; do
+            birth=${birth/./}
+            if [ "$birth" -gt 0 ] && [ "$birth" -le "$born" ]; then printf '%s\n' "$is"; else printf 'newer:%s\n' "${is#*:}"; fi
+        done
+    }
+    number=0; links=; bits=
+    for one in "${!lost[@]}"; do
+        [ -n "${place_of[$one]}" ] || continue
+        order+=("$one"); key=${all[one * 2 - 2]}
+        take "${place_of[$one]}"
+    done
+    batch
+    for one in "${!order[@]}"; do
+        case ${differs_how[$((one + 1))]} in
+            '') is_back[${order[one]}]=1 ;;
+            "its "*|*immutable*) elsewhere[${order[one]}]=${differs_how[$((one + 1))]} ;;
+        esac
+    done
+    [ "$count" = "$before" ] || tell note "$((count - before)) of the files had been moved meanwhile; the mode of each is back where it is now"
+}
