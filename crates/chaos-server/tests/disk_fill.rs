@@ -112,7 +112,7 @@ async fn the_reserve_is_never_touched() {
     let refusal = stage.refusal(json!({"size": "200MiB", "target_mount": "/data"})).await;
     assert!(refusal.contains("100 MiB must stay as a reserve"), "{refusal}");
     let refusal = stage.refusal(json!({"leave_free": "50MiB", "target_mount": "/data"})).await;
-    assert!(refusal.contains("must stay as a reserve"), "{refusal}");
+    assert!(refusal.contains("`leave_free` must not be less than the reserve"), "{refusal}");
     let refusal = stage.refusal(json!({"size": "5TB", "target_mount": "/data"})).await;
     assert!(refusal.contains("fill `/data` (tmpfs, mounted at `/data`)"), "{refusal}");
     let refusal = stage.refusal(json!({"size": "1MB", "target_mount": "/etc", "keep_free": "1MiB"})).await;

@@ -68,8 +68,8 @@ async fn the_deadline_alone_gives_the_processes_back() {
 async fn a_bound_of_nothing_or_of_too_many_is_refused() {
     let Some(stage) = Pids::get("any").await else { return };
     for (params, part) in [
-        (json!({ "max": 0 }), "use 0 as `max`"),
-        (json!({ "max": 50_001 }), "use 50001 as `max`"),
+        (json!({ "max": 0 }), "`max` must be 1 to 50000"),
+        (json!({ "max": 50_001 }), "`max` must be 1 to 50000"),
         (json!({ "percent": 0 }), "no share"),
         (json!({ "count": 5 }), "unknown field `count`"),
     ] {

@@ -63,7 +63,7 @@ async fn what_leaves_no_reserve_is_refused() {
         (json!({ "percent": 100 }), "are available"),
         (json!({ "memory": "1GiB", "oom_reserve": "3500MiB" }), "are available"),
         (json!({ "memory": "100PB", "workers": 2 }), "are available"),
-        (json!({ "memory": "1M", "percent": 1 }), "both `memory` and `percent`"),
+        (json!({ "memory": "1M", "percent": 1 }), "`percent` excludes `memory`"),
         (json!({ "memory": "0" }), "is nothing"),
         (json!({ "memory": "1M; id" }), "no size"),
         (json!({ "oom_reserve": "1M" }), "at least"),

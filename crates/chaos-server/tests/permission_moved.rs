@@ -21,11 +21,12 @@ const SOON: Duration = Duration::from_secs(60);
 const LISTED: &str = "cd / && find ext/m data/m -printf '%m %y %P\\n' | tr '\\n' '|'";
 /// A directory with files of three modes on a disk, and one in memory.
 const MADE: &str = "chattr -R -i /ext/m 2>/dev/null; rm -rf /ext/m /data/m; mkdir -p /ext/m/tree/sub /ext/m/to /data/m; cd /ext/m
-    touch stays renamed log swapped tree/a tree/sub/b /data/m/c; chmod 640 renamed tree/a; chmod 2755 tree; chmod 600 tree/sub/b /data/m/c";
-const PATHS: [&str; 9] = [
+    touch stays renamed log edited swapped tree/a tree/sub/b /data/m/c; chmod 640 renamed tree/a; chmod 2755 tree; chmod 600 tree/sub/b /data/m/c";
+const PATHS: [&str; 10] = [
     "/ext/m/stays",
     "/ext/m/renamed",
     "/ext/m/log",
+    "/ext/m/edited",
     "/ext/m/swapped",
     "/ext/m/tree",
     "/ext/m/tree/a",
@@ -33,10 +34,15 @@ const PATHS: [&str; 9] = [
     "/ext/m/tree/sub/b",
     "/data/m/c",
 ];
-/// Moves all of them but the first: to an odd name, aside for a new file, behind a link, with their directory, and one out of it.
+/// Moves all of them but the first: to an odd name, aside for a new file with our mode or another one, behind a link, with their
+/// directory, and one out of it.
 const MOVED: &str = "cd /ext/m; mv renamed \"to/-n 'x'
-;\\$(y)\"; mv log log.1; echo new >log; chmod 000 log; mv swapped to/real; ln -s to/real swapped
+;\\$(y)\"; mv log log.1; echo new >log; chmod 000 log; mv edited edited~; echo new >edited; mv swapped to/real; ln -s to/real swapped
     mv tree to/forest; mv to/forest/sub/b to/b; mv /data/m/c /data/m/d";
+
+/// What is said of the new file that took over our mode.
+const NEW_LOG: &str = "permissions of `/ext/m/log` (mode 0644, owner 0:0, inode N before): it was moved and has its mode back there; \
+    a new file has its name, and our mode; left as it is";
 
 /// Takes a host and makes the files.
 async fn stage(name: &str, setup: Setup) -> Option<Permissions> {
@@ -48,10 +54,10 @@ async fn stage(name: &str, setup: Setup) -> Option<Permissions> {
 /// Sees that everything that [`MOVED`] moved has its own mode, and that the new log has none.
 async fn assert_back(host: &TestHost) {
     let is = host
-        .sh("cd /ext/m; stat -c '%a' stays to/-n* log.1 log to/real to/forest to/forest/a to/forest/sub to/b /data/m/d")
+        .sh("cd /ext/m; stat -c '%a' stays to/-n* log.1 log edited~ edited to/real to/forest to/forest/a to/forest/sub to/b /data/m/d")
         .await;
     let is: Vec<_> = is.split_whitespace().collect();
-    assert_eq!(is, ["644", "640", "644", "0", "644", "2755", "640", "755", "600", "600"]);
+    assert_eq!(is, ["644", "640", "644", "0", "644", "644", "644", "2755", "640", "755", "600", "600"]);
 }
 
 async fn clean(stage: &Permissions) {
@@ -66,11 +72,11 @@ async fn moved_files_and_trees_get_their_bits_back_where_they_are() {
     drop(stage.act(&step).await);
     stage.host.sh(MOVED).await;
     let reverted = stage.revert(&step).await;
-    assert_eq!(told(&reverted), Vec::<String>::new());
+    assert_eq!(told(&reverted), [NEW_LOG]);
     assert_eq!(reverted.effect.0["restored"], json!(PATHS.len()));
     assert_eq!(
         reverted.notes,
-        ["8 of the files had been moved meanwhile; the mode of each is back where it is now"]
+        ["9 of the files had been moved meanwhile; the mode of each is back where it is now"]
     );
     assert_back(&stage.host).await;
     stage.disarm(&step).await;
@@ -88,7 +94,10 @@ async fn the_deadline_alone_finds_them() {
     wait_until("the deadline comes", SOON, is_done).await;
     assert_back(&stage.host).await;
     let reverted = stage.revert(&step).await;
-    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::AlreadyUndone, 0));
+    assert_eq!((reverted.outcome, told(&reverted)), (RevertOutcome::AlreadyUndone, vec![NEW_LOG.to_owned()]));
+    // It is looked at once more when somebody has mended it.
+    stage.host.sh("chmod 644 /ext/m/log").await;
+    assert_eq!(told(&stage.revert(&step).await), Vec::<String>::new());
     stage.disarm(&step).await;
     clean(&stage).await;
 }
@@ -97,7 +106,7 @@ async fn the_deadline_alone_finds_them() {
 async fn the_undo_at_boot_finds_them() {
     let Some(mut stage) = stage("any", Setup::default()).await else { return };
     // What is in memory would be gone.
-    let step = stage.step(json!({"paths": PATHS[..8]})).await;
+    let step = stage.step(json!({"paths": PATHS[..9]})).await;
     drop(stage.act(&step).await);
     stage.host.sh(MOVED).await;
     stage.host.reboot_and_wait().await;
@@ -105,7 +114,7 @@ async fn the_undo_at_boot_finds_them() {
     assert_back(&stage.host).await;
     stage.connect_again().await;
     let reverted = stage.revert(&step).await;
-    assert_eq!((reverted.outcome, reverted.conflicts_total), (RevertOutcome::AlreadyUndone, 0));
+    assert_eq!((reverted.outcome, told(&reverted)), (RevertOutcome::AlreadyUndone, vec![NEW_LOG.to_owned()]));
     stage.disarm(&step).await;
     clean(&stage).await;
 }
@@ -155,7 +164,7 @@ async fn a_new_file_with_the_inode_of_a_removed_one_is_not_touched() {
         assert_eq!((reverted.conflicts_total, &reverted.effect.0["restored"]), (9, &json!(0)));
         let what = &told(&reverted)[0];
         assert!(
-            what.ends_with("it is not there any more; left as it is. It is nowhere else on its file system"),
+            what.ends_with("it is not there any more; left as it is. It is nowhere else below the mount points that were searched"),
             "{what}"
         );
         assert_eq!(stage.host.sh(LISTED).await, before);
@@ -180,7 +189,7 @@ async fn what_was_moved_and_changed_too_or_copied_away_is_a_conflict_that_says_s
     let of = |path: &str, mode: &str, why: &str| {
         format!("permissions of `{path}` (mode {mode}, owner 0:0, inode N before): {why}")
     };
-    let nowhere = "it is not there any more; left as it is. It is nowhere else on its file system";
+    let nowhere = "it is not there any more; left as it is. It is nowhere else below the mount points that were searched";
     let mut expected = [
         of("/data/m/c", "0600", nowhere),
         of("/ext/m/tree/sub/b", "0600", nowhere),
@@ -190,13 +199,16 @@ async fn what_was_moved_and_changed_too_or_copied_away_is_a_conflict_that_says_s
     ];
     expected.sort();
     assert_eq!(told(&reverted), expected);
-    assert_eq!(reverted.effect.0["restored"], json!(3));
+    assert_eq!(reverted.effect.0["restored"], json!(4));
     assert_eq!(
         stage.host.sh("cd /ext/m/to; stat -c %a mode owner fixed mended | tr '\\n' ' '").await.trim(),
         "604 0 0 640"
     );
-    // Mended by hand, nothing is left to tell of them.
-    stage.host.sh("cd /ext/m/to; chmod 640 mode; chown 0 owner; chattr -i fixed").await;
+    // Mended by hand, nothing is left to tell of them. What was back already is nobody's business any more.
+    stage
+        .host
+        .sh("cd /ext/m/to; chmod 640 mode; chown 0 owner; chattr -i fixed; rm mended ../edited; chmod 0 ../stays")
+        .await;
     let again = stage.revert(&step).await;
     assert_eq!(again.conflicts_total, 2, "{:?}", told(&again));
     assert_eq!(
@@ -205,6 +217,30 @@ async fn what_was_moved_and_changed_too_or_copied_away_is_a_conflict_that_says_s
     );
     stage.disarm(&step).await;
     clean(&stage).await;
+}
+
+#[tokio::test]
+async fn where_another_file_system_is_mounted_over_ours_nothing_is_said_to_be_gone() {
+    let script = "while umount /ext/over 2>/dev/null; do :; done; mkdir -p /ext/over; mount -t tmpfs -o size=1m none /ext/over; touch /ext/over/a";
+    let Some(host) = TestHost::get("any").await else { return };
+    host.sh(script).await;
+    let stage = Permissions::on(host, Setup::default()).await;
+    let step = stage.step(json!({"paths": ["/ext/over/a"]})).await;
+    drop(stage.act(&step).await);
+    stage.host.sh("mount -t tmpfs -o size=1m none /ext/over").await;
+    let reverted = stage.revert(&step).await;
+    assert_eq!(
+        told(&reverted),
+        [
+            "permissions of `/ext/over/a` (mode 0644, owner 0:0, inode N before): it is not there any more; left as it is. \
+            If the file was moved, it has our mode there: find it by its inode"
+        ]
+    );
+    stage.host.sh("umount /ext/over").await;
+    let reverted = stage.revert(&step).await;
+    assert_eq!((reverted.conflicts_total, &reverted.effect.0["restored"]), (0, &json!(1)));
+    stage.end(&step).await;
+    stage.host.sh("umount /ext/over; rmdir /ext/over").await;
 }
 
 #[tokio::test]

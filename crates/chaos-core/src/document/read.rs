@@ -122,9 +122,12 @@ fn as_written<T>(
     path: &[Segment],
     said: &str,
 ) -> Option<String> {
-    let mut value = value.clone();
     // That another type was wanted is told with what was written in any case.
-    if said.starts_with("invalid ") || !put_text(&mut value, found, path) {
+    if said.starts_with("invalid ") {
+        return None;
+    }
+    let mut value = value.clone();
+    if !put_text(&mut value, found, path) {
         return None;
     }
     let error = parse(&value).err().filter(|error| segments(error.path()) == path)?;

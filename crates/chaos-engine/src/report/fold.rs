@@ -3,25 +3,20 @@
 //! Written for any prefix of a journal and for one with holes: where a record is missing that others speak of, the
 //! report says the most cautious thing that fits, so that damage can never make a step look undone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use chaos_core::fault::ALREADY_UNDONE;
 use chaos_core::plan::Plan;
 use chaos_core::record::Undoer;
-use chaos_core::{
-    Effect, ExitCode, PlannedStep, Record, RecordBody, RevertOutcome, Reverted, StepEvent, StepId, StepState,
-    TargetRef,
-};
+use chaos_core::{ExitCode, PlannedStep, Record, RecordBody, StepEvent, StepId, StepState, TargetRef};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::journal::{Damage, JournalContents};
 
 use super::blank::{describe, planned_step, unknown_experiment, unknown_step};
 use super::model::{
-    ConflictReport, Event, ExperimentReport, ExperimentStatus, RunReport, RunStatus, SCHEMA_VERSION,
-    StepReport,
+    Event, ExperimentReport, ExperimentStatus, RunReport, RunStatus, SCHEMA_VERSION, StepReport,
 };
+use super::reverted::take_revert;
 
 /// Returns the report of the run whose records these are.
 pub fn fold(records: &[Record]) -> RunReport {
@@ -45,6 +40,8 @@ struct Folding {
     /// Where each step stands in the report: experiment, place.
     places: HashMap<StepId, (usize, usize)>,
     undoer: Undoer,
+    /// The experiments whose hold the run itself ended: it saw them to that end.
+    watched: BTreeSet<usize>,
     /// The end, as long as nothing happened after it.
     closed: Option<(ExitCode, Undoer)>,
     has_plan: bool,
@@ -74,6 +71,7 @@ impl Folding {
             report,
             places: HashMap::new(),
             undoer: Undoer::Run,
+            watched: BTreeSet::new(),
             closed: None,
             has_plan: false,
             unaccounted: false,
@@ -146,7 +144,11 @@ impl Folding {
                     step.hint = hint.clone();
                 }
             }
-            RecordBody::Reverted { step, reverted } => take_revert(self.step(*step), at, undoer, reverted),
+            RecordBody::Reverted { step, reverted } => {
+                let place = self.places.get(step).map(|(experiment, _)| *experiment);
+                let watched = place.is_some_and(|place| self.watched.contains(&place));
+                take_revert(self.step(*step), at, undoer, watched, reverted);
+            }
             RecordBody::RevertFailed { step, error, .. } => {
                 let step = self.step(*step);
                 step.failed_reverts += 1;
@@ -201,13 +203,20 @@ impl Folding {
     fn take_rollback(&mut self, at: Timestamp, experiment: Option<usize>, by: Undoer, reason: &str) {
         self.undoer = by;
         self.report.undone_by = Some(by);
-        let begin = |experiment: &mut ExperimentReport| {
+        let places: Vec<_> = match experiment {
+            Some(place) => vec![place],
+            None => {
+                let all = self.report.experiments.iter().enumerate();
+                all.filter(|(_, one)| is_open(one)).map(|(place, _)| place).collect()
+            }
+        };
+        for place in places {
+            if by == Undoer::Run {
+                self.watched.insert(place);
+            }
+            let experiment = self.experiment(place);
             experiment.rollback_started_at.get_or_insert(at);
             experiment.stop_reason.get_or_insert_with(|| reason.to_owned());
-        };
-        match experiment {
-            Some(place) => begin(self.experiment(place)),
-            None => self.report.experiments.iter_mut().filter(|one| is_open(one)).for_each(begin),
         }
     }
 
@@ -338,53 +347,6 @@ fn was_begun(step: &StepReport) -> bool {
     step.state != StepState::Planned
 }
 
-fn advance(step: &mut StepReport, event: StepEvent) {
+pub(super) fn advance(step: &mut StepReport, event: StepEvent) {
     step.state = step.state.after(event);
-}
-
-fn take_revert(step: &mut StepReport, at: Timestamp, by: Undoer, reverted: &Reverted) {
-    let event = if reverted.conflicts_total > 0 { StepEvent::Clash } else { StepEvent::Revert };
-    advance(step, event);
-    step.verified = true;
-    step.reverted_at = Some(at);
-    step.undone_by = Some(by);
-    if step.outcome.is_none() {
-        step.found_undone = was_found_undone(by, reverted);
-    }
-    step.outcome = Some(match (step.outcome, reverted.outcome) {
-        // What an earlier attempt has restored is not there any more.
-        (Some(RevertOutcome::Restored), RevertOutcome::NothingToDo) => RevertOutcome::Restored,
-        (_, outcome) => outcome,
-    });
-    keep_more(&mut step.restored, &reverted.effect);
-    step.conflicts_total = reverted.conflicts_total;
-    step.conflicts = reverted
-        .conflicts
-        .iter()
-        .map(|conflict| ConflictReport { what: conflict.what.clone(), found: conflict.found.clone() })
-        .collect();
-    step.notes = reverted.notes.clone();
-    // The attempts that failed before this one are history; their number is kept.
-    step.undo_error = None;
-}
-
-/// Returns whether the effect had ended before the undo began. A target says so in a note. Where there is none, what ends with
-/// our process ended when that died.
-fn was_found_undone(by: Undoer, reverted: &Reverted) -> bool {
-    if reverted.outcome != RevertOutcome::AlreadyUndone {
-        return false;
-    }
-    let note = reverted.undone_by().and_then(|note| note.strip_prefix(ALREADY_UNDONE));
-    note.map_or(by != Undoer::Run, |who| who.starts_with(" by the target"))
-}
-
-/// Takes over what one more attempt to undo tells. Most targets count over all attempts; those that count each for itself find
-/// less in a later one, and that takes nothing back of what was restored before.
-fn keep_more(kept: &mut Effect, told: &Effect) {
-    for (key, value) in &told.0 {
-        let before = kept.0.get(key).and_then(Value::as_u64);
-        if before.zip(value.as_u64()).is_none_or(|(before, now)| before <= now) {
-            kept.0.insert(key.clone(), value.clone());
-        }
-    }
 }

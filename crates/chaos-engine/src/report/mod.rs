@@ -12,6 +12,7 @@ mod html;
 mod junit;
 mod markdown;
 mod model;
+mod reverted;
 mod status;
 mod text;
 mod timeline;

@@ -247,7 +247,7 @@ pub struct StepReport {
     /// What the fault measured during the hold.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub measured: Effect,
-    /// What was restored, in numbers, by all attempts together.
+    /// What was restored, in numbers: by all attempts together where the target counts so, or else by the one that restored most.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub restored: Effect,
     /// What the undo found: `restored`, `nothing_to_do` or `already_undone`.

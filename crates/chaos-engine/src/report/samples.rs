@@ -122,6 +122,16 @@ pub(super) fn found_undone(steps: &[u32]) -> Vec<Record> {
     journal.records
 }
 
+/// The run held to the end and could not undo; the deadline on the target came, and then a recovery.
+pub(super) fn undone_late() -> Vec<Record> {
+    let mut journal = Journal { records: stuck(), milliseconds: 90_000 };
+    journal.rollback(Undoer::Recovery, "somebody asked");
+    let mut reverted = Reverted::new(RevertOutcome::AlreadyUndone);
+    reverted.notes.push("already undone by the target: its deadline had come".to_owned());
+    journal.revert(1, reverted);
+    journal.records
+}
+
 /// The conflicts of a run are undone in part by a second recovery, and then in whole.
 pub(super) fn undone_in_parts(parts: &[Reverted]) -> Vec<Record> {
     let mut journal = Journal { records: conflict(), milliseconds: 90_000 };

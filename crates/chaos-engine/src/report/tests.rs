@@ -165,6 +165,8 @@ fn a_hold_that_nobody_saw_end_is_told_as_that() {
     assert_eq!(hold(&samples::found_undone(&[])), "1m 28s of 1m");
     assert_eq!(hold(&samples::found_undone(&[1, 2])), "1m 28s of 1m, until it was found undone");
     assert_eq!(hold(&samples::found_undone(&[2])), "1m 28s of 1m; found undone then: 1 of 2 steps");
+    // The effect outlasted a hold that the run saw to its end.
+    assert!(!hold(&samples::undone_late()).contains("found undone"));
 }
 
 #[test]

@@ -214,11 +214,12 @@ pub(super) fn hold_words(experiment: &ExperimentReport, hold: u64) -> String {
 
 /// Says that a hold ended before the rollback began, and nobody saw when.
 fn until(experiment: &ExperimentReport) -> String {
-    let acted = experiment.steps.iter().filter(|step| step.injected_at.is_some()).count();
-    let undone = experiment.steps.iter().filter(|step| step.found_undone).count();
+    let acted = || experiment.steps.iter().filter(|step| step.injected_at.is_some());
+    let undone = acted().filter(|step| step.found_undone).count();
+    let acted = acted().count();
     match undone {
         0 => String::new(),
-        undone if undone >= acted => ", until it was found undone".to_owned(),
+        undone if undone == acted => ", until it was found undone".to_owned(),
         undone => format!("; found undone then: {undone} of {}", words::steps(acted)),
     }
 }

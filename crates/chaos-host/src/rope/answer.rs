@@ -45,7 +45,13 @@ impl Answer {
             restored: all("restored").filter_map(|n| n.parse::<u64>().ok()).sum(),
             first: first("first").parse().ok(),
             conflicts: conflicts.collect(),
-            notes: all("note").collect(),
+            notes: all("note").fold(Vec::new(), |mut notes, note| {
+                // Each of several attempts may have told it.
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+                notes
+            }),
         }
     }
 }

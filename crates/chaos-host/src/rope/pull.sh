@@ -23,6 +23,8 @@ has_ended=; [ ! -e "$rope_dir/done" ] || has_ended=1
 # Where nothing can be written the undo runs without a rope, and what it did is told and not written down. Without its directory
 # nobody else acts on this step: who injects needs it, and it is made at the arming, which fails for the same reason.
 without_room() {
+    # It was done once, and what it wrote down then is still so.
+    [ -z "$has_ended" ] || { cat "$rope_dir/done"; exit 0; }
     rm -f "$rope_dir/again" "$rope_dir/undo.new" 2>/dev/null
     # Cut to nothing by a loss of power: its arming never went on.
     [ -s "$rope_dir/undo.sh" ] || rm -f "$rope_dir/undo.sh" 2>/dev/null

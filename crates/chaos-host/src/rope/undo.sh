@@ -24,7 +24,7 @@ await_deadline() {
     ! moved_on || exit 1
 }
 # told_before: what stays true of the attempts before this one: who made the first of them and when, how much that one took back,
-# and how much all of them did.
+# how much all of them did, and what cannot come back.
 told_before() {
     head -n 3 "$rope_dir/done"
     all=0
@@ -32,6 +32,7 @@ told_before() {
     first=$(sed -n 's/^first=//p' "$rope_dir/done")
     tell first "${first:-$all}"
     tell restored "$all"
+    sed -n '/^note=/p' "$rope_dir/done"
 }
 chaos_undo_main() {
     [ "$1" != deadline ] || await_deadline

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::place::Surroundings;
 use super::preflight;
 
-/// The most peers that one fault may name.
+/// The most peers in one list.
 const PEERS_MAX: usize = 128;
 /// The most networks that they may come to, once names are resolved.
 const NETS_MAX: usize = 512;

@@ -4,7 +4,7 @@
 # file, or for a link, changes nothing. FIRST to LAST are the descriptors that may be used at once: that many files cost
 # one `chmod` and two `stat`. KEY is DEVICE:INODE:UID:GID:MODE as planned; MODE is what `stat` calls raw: a digit for the
 # type and three for the bits. Files with the same bits stand together. Files are told by their number, from BEFORE + 1. In: job
-# new same_boot
+# new same_boot; open, which is the numbers of those that an undo before had to leave, each between spaces, or nothing for all
 permissions() {
     fd_first=$1; fd_last=$2; number=$3; shift 3
     fd=$fd_first; links=; planned=; ours=; key=; bits=; device=%d:
@@ -28,6 +28,8 @@ permissions() {
 # take PATH: opens one file. What is neither file nor directory is not opened: a pipe would wait, a device might act.
 take() {
     number=$((number + 1))
+    # What is done is done: who changes it after that does not change what we made.
+    case $open in ''|*" $number "*) ;; *) batch; first=$((number + 1)); return ;; esac
     if [ "$fd" -gt "$fd_last" ] || [ "${key##*:?}" != "$bits" ]; then batch; bits=${key##*:?}; first=$number; fi
     if [ -L "$1" ]; then differs "$number" "it is a symbolic link now"; batch; first=$((number + 1)); return; fi
     # Only a number of ours gets into the text that is evaluated.

@@ -23,6 +23,8 @@ const OUTPUT_MAX: usize = 32 << 20;
 struct Found {
     names: Vec<String>,
     facts: Vec<Facts>,
+    /// What time it is on the host, in nanoseconds since 1970, if it knows that.
+    now: Option<u64>,
     immutable: String,
     homes: Vec<String>,
     mounts: Vec<Mount>,
@@ -114,7 +116,8 @@ pub(super) async fn step(
         services,
         boot: target.facts().boot_id.clone(),
         mounts: on.into_iter().collect(),
-        born,
+        // One from the future, as a disk of another machine may hold, is newer than what is made next.
+        born: born.zip(found.now).filter(|(newest, now)| newest < now).map(|(newest, _)| newest),
     })
 }
 
@@ -215,13 +218,14 @@ async fn find(target: &ServerTarget, roots: &[String], params: &Params) -> Resul
     if facts.len() != names.len() {
         return Err(FaultError::Busy(Failure::new("look at the paths: they change meanwhile")));
     }
+    let now = next()?.parse().ok();
     let immutable = next()?;
     let homes = next()?.lines().map(str::to_owned).collect();
     let mounts = mounts::parse(fields.next().ok_or_else(unreadable)?);
     let roots: BTreeSet<&str> = roots.iter().map(String::as_str).collect();
     let meant = names.into_iter().zip(facts).filter(|(name, _)| is_on_mount_of_root(name, &roots, &mounts));
     let (names, facts) = meant.unzip();
-    Ok(Found { names, facts, immutable, homes, mounts })
+    Ok(Found { names, facts, now, immutable, homes, mounts })
 }
 
 /// Returns whether a path that was found below a root lies on the same mount. A mount below a root is another one from its

@@ -25,10 +25,11 @@ names() {
 }
 count=$(names "$@" | tr -cd '\0' | wc -c)
 [ "$count" -le "$most" ] || fail 65 "$count files and directories are meant, and \`max_paths\` is $most"
-# Three lists, each ended by an empty name: what the files are called, what they are, and those that cannot be changed. Not every
-# `stat` knows when a file was made.
+# What the files are called, ended by an empty name; what they are; what time it is by the clock that they were made by; which of
+# them cannot be changed. Not every `stat` knows when a file was made.
 names "$@"; field ''
 field "$(names "$@" | xargs -0 stat -c '%d:%i:%u:%g:%f %h %.9W')"
+field "$(date +%s%N)"
 if have lsattr; then
     field "$(names "$@" | xargs -0 lsattr -d 2>/dev/null | grep -E '^[-A-Za-z]*[ia][-A-Za-z]* +/' | head -n 1 | sed 's/^[^ ]* *//')"
 else field ''; fi

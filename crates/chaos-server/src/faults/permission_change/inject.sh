@@ -5,7 +5,7 @@ path_of() {
     if [ "$1" -le "$plain_count" ]; then printf '%s' "$plain" | sed -n "$(($1 * 2))p"
     else at=$((($1 - plain_count) * 2)); shift "$at"; printf '%s' "$1"; fi
 }
-job=check
+job=check; open=
 if ! said=$(permissions_by_shell "$@"); then
     first=${said#*differs=}; first=${first%%"$nl"*}; number=${first%%|*}
     fail 65 "\`$(path_of "$number" "$@")\` is not as it was planned: ${first#*|}"

@@ -4,8 +4,8 @@
 # them apart: when the newest of all files was made, in nanoseconds since 1970, as they were when they were planned. In: all,
 # which is every KEY and PATH; job new same_boot born; mounts, each on a line
 
-# So many seconds, and the deadline must do without: it holds the lock meanwhile, and has two minutes for everything.
-SEARCH_MAX=30
+# So many seconds: the undo holds the lock meanwhile, and at boot, where everything waits for it, it has a minute for all.
+SEARCH_MAX=15
 # How each file is lost, by its number.
 lost=()
 
@@ -16,12 +16,20 @@ search_lost() {
     [ ${#lost[@]} -gt 0 ] || return 0
     can_search && search
     note="If the file was moved, it has our mode there: find it by its inode"
-    [ -z "$is_whole" ] || note="It is nowhere else on its file system"
+    [ -z "$is_whole" ] || note="It is nowhere else below the mount points that were searched"
     for one in "${!lost[@]}"; do
-        if [ -n "${is_back[$one]}" ]; then continue
+        if [ -n "${is_back[$one]}" ]; then
+            has_our_mode "$one" || continue
+            tell conflict "$one|it was moved and has its mode back there; a new file has its name, and our mode; left as it is"
         elif [ -n "${elsewhere[$one]}" ]; then tell conflict "$one|it was moved, and ${elsewhere[$one]}; left as it is"
         else tell conflict "$one|${lost[one]}; left as it is. $note"; fi
     done
+}
+# has_our_mode NUMBER: whether a new file has the name of a moved one, and our mode. Who puts it there gives it the mode of the old
+# one: `logrotate` does, and editors do.
+has_our_mode() {
+    local is
+    [ "${lost[$1]}" = "another file has its name now" ] && is=$(stat -c %f "${all[$1 * 2 - 1]}" 2>/dev/null) && [ "${is: -3}" = "$new" ]
 }
 # can_search: whether an inode says which file it is. After a reboot the number of the device may be another one, and does not
 # say which of several mounts a file was on.
@@ -32,9 +40,11 @@ can_search() {
 # search: sets `is_back` for files that are found and have their bits, `elsewhere` for those that are found and cannot get them, and
 # `is_whole` when nothing was left out.
 search() {
-    local end=$((SECONDS + SEARCH_MAX)) IFS=$nl mount one key found all_seen=1
+    local end=$((SECONDS + SEARCH_MAX)) IFS=$nl mount one key found all_seen=1 searched=' '
     local -A number_of=() place_of=()
     set -f
+    # What is read from a pipe is read here, and not in a process of its own.
+    shopt -s lastpipe
     for one in "${!lost[@]}"; do
         key=${all[one * 2 - 2]%:*:*:*}
         [ -n "$device" ] || key=${key#*:}
@@ -42,31 +52,42 @@ search() {
     done
     for mount in $mounts; do
         [ "$SECONDS" -lt "$end" ] || { all_seen=; break; }
-        mapfile -d '' -t found < <(seen_on "$mount" $((end - SECONDS)))
-        [ "${found[-1]}" = 0 ] || all_seen=
-        for key in "${found[@]::${#found[@]}-1}"; do
-            # What only looks like one of ours has no number.
+        searched+="$(stat -c %d "$mount") "
+        key=
+        seen_on "$mount" $((end - SECONDS)) | mapfile -d '' -t found
+        for key in "${found[@]}"; do
+            # What only looks like one of ours has no number, and neither has the last word.
             one=${number_of[${key%% *}]}
             [ -z "$one" ] || place_of[$one]=${key#* }
         done
+        [ "$key" = whole ] || all_seen=
+    done
+    # Another file system may be mounted there by now.
+    [ -z "$device" ] || for key in "${!number_of[@]}"; do
+        case $searched in *" ${key%%:*} "*) ;; *) all_seen=; break ;; esac
     done
     is_whole=$all_seen
     restore_there
 }
-# seen_on MOUNT SECONDS: every KEY PATH of the mount whose KEY is in `number_of`, and some more; then 0, or why it is not all.
+# seen_on MOUNT SECONDS: every KEY PATH of the mount whose KEY is in `number_of`, and some more; then `whole` when that is all.
 seen_on() {
-    # Twenty thousand patterns are fast only where they are looked for as they stand.
-    timeout "$2" find "$1" -xdev '(' -type f -o -type d ')' -printf "${device:+%D:}%i %p\\0" 2>/dev/null |
-        grep -zaFf <(printf '%s /\n' "${!number_of[@]}")
-    printf '%s\0' "${PIPESTATUS[0]}"
+    local key keys=() ended
+    # Twenty thousand of them are fast only where they are looked for as they stand.
+    for key in "${!number_of[@]}"; do keys+=(-e "$key /"); done
+    timeout "$2" find "$1" -xdev '(' -type f -o -type d ')' -printf "${device:+%D:}%i %p\\0" 2>/dev/null | grep -zaF "${keys[@]}"
+    ended=("${PIPESTATUS[@]}")
+    # 1: none of them is there.
+    if [ "${ended[0]}" = 0 ] && [ "${ended[1]}" -le 1 ]; then printf 'whole\0'; fi
 }
 # restore_there: gives the files of `place_of` their bits back, as batch.sh does it, unless they are newer than ours.
 restore_there() {
-    local IFS=$' \t\n' before=$count one order=()
+    local IFS=$' \t\n' before=$count open= one order=()
     local -A differs_how=()
     differs() { differs_how[$1]=$2; }
     look_at() {
-        stat -L -c "%.9W $device%i:%u:%g:%f" "$@" | while read -r birth is; do
+        local seen birth is
+        seen=$(stat -L -c "%.9W $device%i:%u:%g:%f" "$@") || return
+        printf '%s\n' "$seen" | while read -r birth is; do
             birth=${birth/./}
             if [ "$birth" -gt 0 ] && [ "$birth" -le "$born" ]; then printf '%s\n' "$is"; else printf 'newer:%s\n' "${is#*:}"; fi
         done

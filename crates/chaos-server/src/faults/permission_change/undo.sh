@@ -3,4 +3,6 @@
 same_boot=1
 [ "$booted" = "$boot" ] || same_boot=0
 job=restore
+open=$(sed -n 's/^conflict=\([0-9]*\)|.*/\1/p' "$rope_dir/done" 2>/dev/null | tr '\n' ' ')
+[ -z "$open" ] || open=" $open"
 permissions_by_shell "$@"
