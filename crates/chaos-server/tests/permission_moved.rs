@@ -21,9 +21,11 @@ const SOON: Duration = Duration::from_secs(60);
 const LISTED: &str = "cd / && find ext/m data/m -printf '%m %y %P\\n' | tr '\\n' '|'";
 /// A directory with files of three modes on a disk, and one in memory.
 const MADE: &str = "chattr -R -i /ext/m 2>/dev/null; rm -rf /ext/m /data/m; mkdir -p /ext/m/tree/sub /ext/m/to /data/m; cd /ext/m
-    touch stays renamed log edited swapped tree/a tree/sub/b /data/m/c; chmod 640 renamed tree/a; chmod 2755 tree; chmod 600 tree/sub/b /data/m/c";
-const PATHS: [&str; 10] = [
+    touch stays renamed log edited swapped 'two
+lines' tree/a tree/sub/b /data/m/c; chmod 640 renamed tree/a; chmod 2755 tree; chmod 600 tree/sub/b /data/m/c";
+const PATHS: [&str; 11] = [
     "/ext/m/stays",
+    "/ext/m/two\nlines",
     "/ext/m/renamed",
     "/ext/m/log",
     "/ext/m/edited",
@@ -36,13 +38,14 @@ const PATHS: [&str; 10] = [
 ];
 /// Moves all of them but the first: to an odd name, aside for a new file with our mode or another one, behind a link, with their
 /// directory, and one out of it.
-const MOVED: &str = "cd /ext/m; mv renamed \"to/-n 'x'
+const MOVED: &str = "cd /ext/m; mv 'two
+lines' one; mv renamed \"to/-n 'x'
 ;\\$(y)\"; mv log log.1; echo new >log; chmod 000 log; mv edited edited~; echo new >edited; mv swapped to/real; ln -s to/real swapped
     mv tree to/forest; mv to/forest/sub/b to/b; mv /data/m/c /data/m/d";
 
 /// What is said of the new file that took over our mode.
 const NEW_LOG: &str = "permissions of `/ext/m/log` (mode 0644, owner 0:0, inode N before): it was moved and has its mode back there; \
-    a new file has its name, and our mode; left as it is";
+    another file has its name now, and our mode; left as it is";
 
 /// Takes a host and makes the files.
 async fn stage(name: &str, setup: Setup) -> Option<Permissions> {
@@ -54,10 +57,13 @@ async fn stage(name: &str, setup: Setup) -> Option<Permissions> {
 /// Sees that everything that [`MOVED`] moved has its own mode, and that the new log has none.
 async fn assert_back(host: &TestHost) {
     let is = host
-        .sh("cd /ext/m; stat -c '%a' stays to/-n* log.1 log edited~ edited to/real to/forest to/forest/a to/forest/sub to/b /data/m/d")
+        .sh("cd /ext/m; stat -c '%a' stays one to/-n* log.1 log edited~ edited to/real to/forest to/forest/a to/forest/sub to/b /data/m/d")
         .await;
     let is: Vec<_> = is.split_whitespace().collect();
-    assert_eq!(is, ["644", "640", "644", "0", "644", "644", "644", "2755", "640", "755", "600", "600"]);
+    assert_eq!(
+        is,
+        ["644", "644", "640", "644", "0", "644", "644", "644", "2755", "640", "755", "600", "600"]
+    );
 }
 
 async fn clean(stage: &Permissions) {
@@ -76,7 +82,7 @@ async fn moved_files_and_trees_get_their_bits_back_where_they_are() {
     assert_eq!(reverted.effect.0["restored"], json!(PATHS.len()));
     assert_eq!(
         reverted.notes,
-        ["9 of the files had been moved meanwhile; the mode of each is back where it is now"]
+        ["10 of the files had been moved meanwhile; the mode of each is back where it is now"]
     );
     assert_back(&stage.host).await;
     stage.disarm(&step).await;
@@ -106,7 +112,7 @@ async fn the_deadline_alone_finds_them() {
 async fn the_undo_at_boot_finds_them() {
     let Some(mut stage) = stage("any", Setup::default()).await else { return };
     // What is in memory would be gone.
-    let step = stage.step(json!({"paths": PATHS[..9]})).await;
+    let step = stage.step(json!({"paths": PATHS[..10]})).await;
     drop(stage.act(&step).await);
     stage.host.sh(MOVED).await;
     stage.host.reboot_and_wait().await;
@@ -164,7 +170,7 @@ async fn a_new_file_with_the_inode_of_a_removed_one_is_not_touched() {
         assert_eq!((reverted.conflicts_total, &reverted.effect.0["restored"]), (9, &json!(0)));
         let what = &told(&reverted)[0];
         assert!(
-            what.ends_with("it is not there any more; left as it is. It is nowhere else below the mount points that were searched"),
+            what.ends_with("it is not there any more; left as it is. It was looked for where its file system is mounted, and not found"),
             "{what}"
         );
         assert_eq!(stage.host.sh(LISTED).await, before);
@@ -176,20 +182,89 @@ async fn a_new_file_with_the_inode_of_a_removed_one_is_not_touched() {
 }
 
 #[tokio::test]
+async fn a_file_made_anew_in_the_place_and_inode_of_ours_keeps_what_it_was_made_with() {
+    for user in ["root", "chaos"] {
+        let Some(host) = TestHost::get("any").await else { return };
+        host.sh("rm -rf /ext/m; mkdir /ext/m; cd /ext/m; cp /bin/true a; cp /bin/true k; chmod 4755 a k")
+            .await;
+        let stage = Permissions::on(host, Setup { user, ..Setup::default() }).await;
+        let step = stage.step(json!({"paths": ["/ext/m/a", "/ext/m/k"], "mode": "755"})).await;
+        let (session, _) = stage.act(&step).await;
+        let inode = "stat -c %i /ext/m/a";
+        let before = stage.host.sh(inode).await;
+        stage.host.sh("cd /ext/m; rm a; cp /bin/ls a; chmod 755 a").await;
+        assert_eq!(
+            stage.host.sh(inode).await,
+            before,
+            "the inode was not used again, so that nothing is shown here"
+        );
+        assert_eq!(stage.finish(session).await.unwrap().unwrap().0["paths_still_changed"], json!(1));
+        let reverted = stage.revert(&step).await;
+        assert_eq!(
+            told(&reverted),
+            [
+                "permissions of `/ext/m/a` (mode 4755, owner 0:0, inode N before): another file has its name now, and our mode; \
+                left as it is. It was looked for where its file system is mounted, and not found"
+            ]
+        );
+        assert_eq!(stage.host.sh("cd /ext/m; stat -c %a a k").await.trim(), "755\n4755");
+        // Whoever gives it another mode has seen to it.
+        stage.host.sh("chmod 750 /ext/m/a").await;
+        assert_eq!(told(&stage.revert(&step).await), Vec::<String>::new());
+        stage.disarm(&step).await;
+        clean(&stage).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fault_whose_only_file_was_moved_is_no_failure() {
+    let Some(stage) = stage("any", Setup::default()).await else { return };
+    let step = stage.step(json!({"paths": ["/ext/m/log"]})).await;
+    let (session, _) = stage.act(&step).await;
+    stage.host.sh("cd /ext/m; mv log log.1; echo new >log; chmod 640 log").await;
+    let measured = stage.finish(session).await.unwrap().unwrap().0;
+    assert_eq!((&measured["paths_still_changed"], &measured["paths_moved_or_gone"]), (&json!(0), &json!(1)));
+    let reverted = stage.revert(&step).await;
+    assert_eq!((reverted.conflicts_total, &reverted.effect.0["restored"]), (0, &json!(1)));
+    assert_eq!(stage.host.sh("cd /ext/m; stat -c %a log.1 log").await.trim(), "644\n640");
+    stage.disarm(&step).await;
+    clean(&stage).await;
+}
+
+#[tokio::test]
+async fn a_file_that_two_mounts_show_is_one() {
+    let Some(host) = TestHost::get("any").await else { return };
+    host.sh(
+        "rm -rf /ext/m; mkdir -p /ext/m/d /ext/m/bound; touch /ext/m/d/a; mount --bind /ext/m/d /ext/m/bound",
+    )
+    .await;
+    let stage = Permissions::on(host, Setup::default()).await;
+    let step = stage.step(json!({"paths": ["/ext/m/d/a", "/ext/m/bound/a"]})).await;
+    assert_eq!(step.what.files.len(), 1);
+    drop(stage.act(&step).await);
+    stage.host.sh("mv /ext/m/d/a /ext/m/d/b").await;
+    let reverted = stage.revert(&step).await;
+    assert_eq!((told(&reverted), &reverted.effect.0["restored"]), (Vec::new(), &json!(1)));
+    stage.disarm(&step).await;
+    stage.host.sh("umount /ext/m/bound; rm -rf /ext/m").await;
+}
+
+#[tokio::test]
 async fn what_was_moved_and_changed_too_or_copied_away_is_a_conflict_that_says_so() {
     let Some(stage) = stage("any", Setup::default()).await else { return };
     let step = stage.step(json!({"paths": PATHS})).await;
     drop(stage.act(&step).await);
     stage
         .host
-        .sh("cd /ext/m; mv renamed to/mode; chmod 604 to/mode; mv log to/owner; chown 33 to/owner; mv swapped to/fixed; chattr +i to/fixed
+        .sh("cd /ext/m; mv 'two
+lines' one; mv renamed to/mode; chmod 604 to/mode; mv log to/owner; chown 33 to/owner; mv swapped to/fixed; chattr +i to/fixed
             mv tree/sub/b /data/m/away; mv tree/a to/mended; chmod 640 to/mended; mv /data/m/c /ext/m/c")
         .await;
     let reverted = stage.revert(&step).await;
     let of = |path: &str, mode: &str, why: &str| {
         format!("permissions of `{path}` (mode {mode}, owner 0:0, inode N before): {why}")
     };
-    let nowhere = "it is not there any more; left as it is. It is nowhere else below the mount points that were searched";
+    let nowhere = "it is not there any more; left as it is. It was looked for where its file system is mounted, and not found";
     let mut expected = [
         of("/data/m/c", "0600", nowhere),
         of("/ext/m/tree/sub/b", "0600", nowhere),
@@ -199,7 +274,7 @@ async fn what_was_moved_and_changed_too_or_copied_away_is_a_conflict_that_says_s
     ];
     expected.sort();
     assert_eq!(told(&reverted), expected);
-    assert_eq!(reverted.effect.0["restored"], json!(4));
+    assert_eq!(reverted.effect.0["restored"], json!(5));
     assert_eq!(
         stage.host.sh("cd /ext/m/to; stat -c %a mode owner fixed mended | tr '\\n' ' '").await.trim(),
         "604 0 0 640"
@@ -249,7 +324,11 @@ async fn where_nothing_can_search_the_inode_is_told() {
     let Some(stage) = stage("th3", Setup::default()).await else { return };
     let step = stage.step(json!({"paths": ["/ext/m/stays", "/ext/m/renamed"]})).await;
     drop(stage.act(&step).await);
-    stage.host.sh("cd /ext/m; mv renamed now").await;
+    stage
+        .host
+        .sh("cd /ext/m; mv 'two
+lines' one; mv renamed now")
+        .await;
     let reverted = stage.revert(&step).await;
     assert_eq!(reverted.effect.0["restored"], json!(1));
     assert_eq!(

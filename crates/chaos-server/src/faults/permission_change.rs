@@ -20,9 +20,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::host_fault::{HostFacts, HostFault};
 use crate::target::ServerTarget;
 
-const BATCH: &str = include_str!("permission_change/batch.sh");
-const BATCH_AND_SEARCH: &str =
-    concat!(include_str!("permission_change/batch.sh"), include_str!("permission_change/moved.sh"));
+const BASH: &str =
+    concat!(include_str!("permission_change/batch.sh"), include_str!("permission_change/bash.sh"));
+const BASH_UNDO: &str = concat!(
+    include_str!("permission_change/batch.sh"),
+    include_str!("permission_change/moved.sh"),
+    include_str!("permission_change/bash.sh")
+);
 const INJECT: &str = concat!(
     include_str!("permission_change/batch.sh"),
     include_str!("permission_change/run.sh"),
@@ -159,6 +163,8 @@ impl Step {
     fn script(&self, text: &'static str, engine: &'static str) -> Script {
         let (plain, odd): (Vec<_>, Vec<_>) = self.files.iter().partition(|file| !file.0.contains('\n'));
         let lines: Vec<_> = plain.iter().flat_map(|file| [file.1.as_str(), file.0.as_str()]).collect();
+        let escape = |path: &str| path.replace('\u{1}', "\u{1}a").replace('\n', "\u{1}b");
+        let escaped: Vec<_> = odd.iter().flat_map(|file| [file.1.clone(), escape(&file.0)]).collect();
         Script::new(text)
             .set("engine", engine)
             .set("new", format!("{:03x}", self.mode))
@@ -167,6 +173,7 @@ impl Step {
             .set("same_boot", "1")
             .set("plain_count", plain.len().to_string())
             .set("plain", lines.join("\n"))
+            .set("odd", escaped.join("\n"))
             .set("mounts", self.mounts.join("\n"))
             .set("born", self.born.map(|born| born.to_string()).unwrap_or_default())
             .args(odd.iter().flat_map(|file| [file.1.as_str(), file.0.as_str()]))
@@ -229,11 +236,11 @@ impl HostFault for PermissionChange {
     }
 
     fn undo(&self, step: &Step, _id: &str) -> Script {
-        step.script(UNDO, BATCH_AND_SEARCH)
+        step.script(UNDO, BASH_UNDO)
     }
 
     fn inject(&self, step: &Step, _id: &str) -> Script {
-        step.script(INJECT, BATCH)
+        step.script(INJECT, BASH)
     }
 
     fn inject_limits(&self, _step: &Step) -> Limits {
@@ -241,7 +248,7 @@ impl HostFault for PermissionChange {
     }
 
     fn measure(&self, step: &Step, _id: &str) -> Option<Script> {
-        Some(step.script(LOOK, BATCH))
+        Some(step.script(LOOK, BASH))
     }
 
     fn conflict(&self, step: &Step, what: &str) -> String {

@@ -10,6 +10,7 @@ pub fn names() -> Vec<String> {
     let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     names.push("n".repeat(255));
     names.push("é".repeat(127));
+    names.push("\u{1}b\n\u{1}a\n".to_owned());
     names
 }
 

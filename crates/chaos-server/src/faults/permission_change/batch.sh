@@ -1,14 +1,14 @@
-# permissions FIRST LAST BEFORE (KEY PATH)…: does `job` to every file: check, apply, look or restore.
+# permissions FIRST LAST (KEY PATH)…: does `job` to every file: check, apply, look or restore.
 #
 # A file is opened first, then looked at and changed through what was opened, so that a name that was swapped for another
 # file, or for a link, changes nothing. FIRST to LAST are the descriptors that may be used at once: that many files cost
 # one `chmod` and two `stat`. KEY is DEVICE:INODE:UID:GID:MODE as planned; MODE is what `stat` calls raw: a digit for the
-# type and three for the bits. Files with the same bits stand together. Files are told by their number, from BEFORE + 1. In: job
-# new same_boot; open, which is the numbers of those that an undo before had to leave, each between spaces, or nothing for all
+# type and three for the bits. Files with the same bits stand together. Files are told by their number, from 1. In: job
+# new same_boot; born, which is when the newest of all files was made, in nanoseconds since 1970, or nothing; open, which is the numbers of those that an undo before had to leave, each between spaces, or nothing for all
 permissions() {
-    fd_first=$1; fd_last=$2; number=$3; shift 3
+    fd_first=$1; fd_last=$2; number=0; shift 2
     fd=$fd_first; links=; planned=; ours=; key=; bits=; device=%d:
-    count=0; bad=0; stays=0
+    count=0; bad=0; stays=0; away=0
     nl='
 '
     # The numbers of devices may be others after a reboot.
@@ -21,7 +21,7 @@ permissions() {
     case $job in
         check) [ "$bad" = 0 ] ;;
         apply) tell changed "$count"; [ "$stays$bad" = 00 ] ;;
-        look) tell still_changed "$count" ;;
+        look) tell still_changed "$count"; tell away "$away" ;;
         restore) search_lost; tell restored "$count"; [ "$stays" = 0 ] ;;
     esac
 }
@@ -35,11 +35,13 @@ take() {
     # Only a number of ours gets into the text that is evaluated.
     if { [ -f "$1" ] || [ -d "$1" ]; } && eval "command exec $fd<\"\$1\"" 2>/dev/null; then
         [ -n "$device" ] || key=${key#*:}
-        links="$links /proc/self/fd/$fd"; planned=$planned$nl$key; ours=$ours$nl${key%???}$new; fd=$((fd + 1))
+        remember "/proc/self/fd/$fd" "$key" "${key%???}$new"; fd=$((fd + 1))
     else
         differs "$number" "it is not there any more"; batch; first=$((number + 1))
     fi
 }
+# remember LINK WAS OURS: adds an open file to the batch. Where there is bash it adds in its own, faster way: run.sh.
+remember() { links="$links $1"; planned=$planned$nl$2; ours=$ours$nl$3; }
 # differs NUMBER HOW: somebody else changed it. Where we undo it is left alone; before that it is a reason to stop.
 differs() {
     case $job in
@@ -48,7 +50,7 @@ differs() {
                 "its "*|*immutable*) tell conflict "$1|$2; left as it is" ;;
                 *) is_lost "$1" "$2" ;;
             esac ;;
-        look) ;;
+        look) case $2 in "its "*) ;; *) away=$((away + 1)) ;; esac ;;
         *) bad=$((bad + 1)); [ "$bad" -gt 5 ] || tell differs "$1|$2" ;;
     esac
 }
@@ -57,6 +59,23 @@ is_lost() { tell conflict "$1|$2; left as it is. If the file was moved, it has o
 search_lost() { :; }
 # look_at LINK…: what the open files are, in the form of KEY.
 look_at() { stat -L -c "$device%i:%u:%g:%f" "$@"; }
+# newer_apart LINK…: a file that was removed leaves its inode to the next one, often under the same name. What was made after all
+# of ours is not ours, whatever else is the same: changes what `found` says of it.
+newer_apart() {
+    births=$(stat -L -c %.9W "$@") || { stays=$((stays + 1)); found=; return; }
+    newer=
+    for birth in $births; do
+        [ "${birth%.*}${birth#*.}" -le "$born" ] || newer=1
+    done
+    [ -n "$newer" ] || return 0
+    lines=
+    for is in $found; do
+        birth=${births%%"$nl"*}; births=${births#*"$nl"}
+        [ "${birth%.*}${birth#*.}" -le "$born" ] || is=newer:${is#*:}
+        lines=$lines$nl$is
+    done
+    found=$lines
+}
 # batch: looks at the open files, acts, looks again. Most often all of them are as they should be, and nothing is done one by one.
 batch() {
     [ -n "$links" ] || return 0
@@ -64,7 +83,9 @@ batch() {
     found=$nl$(look_at $links) || stays=$((stays + 1))
     case $job in
         check|apply) [ "$found" = "$planned" ] || sort_out $planned; goal=${goal:-$ours} ;;
-        *) [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
+        *)
+            [ -z "$born" ] || newer_apart $links
+            [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
     esac
     set -- $todo
     [ $# = 0 ] || act $#

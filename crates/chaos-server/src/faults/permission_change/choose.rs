@@ -49,6 +49,16 @@ impl Facts {
         let born = born.and_then(|(seconds, parts)| format!("{seconds}{parts}").parse().ok());
         Some(Self { key, links, born: born.filter(|born| *born > 0) })
     }
+
+    /// Returns DEVICE:INODE.
+    fn inode(&self) -> &str {
+        self.key.match_indices(':').nth(1).map_or(self.key.as_str(), |(end, _)| &self.key[..end])
+    }
+}
+
+/// Returns whether a file on this mount keeps the time it was made at when its mode changes. An overlay makes a new file of it.
+fn keeps_births(mount: &Mount) -> bool {
+    matches!(mount.kind.as_str(), "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "tmpfs" | "f2fs")
 }
 
 /// Refuses parameters that make no sense on any host.
@@ -80,9 +90,9 @@ pub(super) async fn step(
     let protected = Protected::new(found.mounts.clone(), found.homes.clone());
     let mut on = BTreeSet::new();
     let mut files = Vec::new();
-    // A directory and one below it may both be named; what is in both is one file.
+    // A directory and one below it may both be named, and one mount may show what another does; what is in both is one file.
     let mut seen = BTreeSet::new();
-    let once = found.names.iter().zip(&found.facts).filter(|(name, _)| seen.insert(name.as_str()));
+    let once = found.names.iter().zip(&found.facts).filter(|(_, facts)| seen.insert(facts.inode()));
     // That of the newest, as long as that of each is known.
     let mut born = Some(0);
     for (name, facts) in once {
@@ -94,7 +104,8 @@ pub(super) async fn step(
         }
         on.extend(holder(&found.mounts, name).map(|mount| mount.point.clone()));
         files.push(File(name.clone(), facts.key.clone()));
-        born = born.zip(facts.born).map(|(newest, born)| newest.max(born));
+        let since = facts.born.filter(|_| holder(&found.mounts, name).is_some_and(keeps_births));
+        born = born.zip(since).map(|(newest, born)| newest.max(born));
     }
     let all = files.len();
     let new = format!("{:03x}", params.mode);

@@ -1,8 +1,7 @@
 # Looks for the files that are not where they were, and gives them their bits back where they are now. bash only, behind batch.sh.
 #
-# On one file system an inode is the file that had it, or a newer one that got the number when that was removed. `born` tells
-# them apart: when the newest of all files was made, in nanoseconds since 1970, as they were when they were planned. In: all,
-# which is every KEY and PATH; job new same_boot born; mounts, each on a line
+# On one file system an inode is the file that had it, or a newer one that got the number when that was removed, which `born` tells.
+# In: all, which is every KEY and PATH; those of batch.sh; mounts, each on a line
 
 # So many seconds: the undo holds the lock meanwhile, and at boot, where everything waits for it, it has a minute for all.
 SEARCH_MAX=15
@@ -11,25 +10,29 @@ lost=()
 
 is_lost() { lost[$1]=$2; }
 search_lost() {
-    local one note is_whole=
+    local one how note is_whole=
     local -A is_back=() elsewhere=()
     [ ${#lost[@]} -gt 0 ] || return 0
     can_search && search
     note="If the file was moved, it has our mode there: find it by its inode"
-    [ -z "$is_whole" ] || note="It is nowhere else below the mount points that were searched"
+    [ -z "$is_whole" ] || note="It was looked for where its file system is mounted, and not found"
     for one in "${!lost[@]}"; do
-        if [ -n "${is_back[$one]}" ]; then
-            has_our_mode "$one" || continue
-            tell conflict "$one|it was moved and has its mode back there; a new file has its name, and our mode; left as it is"
+        how=${lost[one]}
+        if has_our_mode "$one"; then how="$how, and our mode"
+        elif [ -n "${is_back[$one]}" ] || is_settled "$one"; then continue; fi
+        if [ -n "${is_back[$one]}" ]; then tell conflict "$one|it was moved and has its mode back there; $how; left as it is"
         elif [ -n "${elsewhere[$one]}" ]; then tell conflict "$one|it was moved, and ${elsewhere[$one]}; left as it is"
-        else tell conflict "$one|${lost[one]}; left as it is. $note"; fi
+        else tell conflict "$one|$how; left as it is. $note"; fi
     done
 }
+# is_settled NUMBER: whether nothing of ours is left since it was told: the file is gone, and what has its name has a mode of its own.
+is_settled() { [ -n "$open" ] && [ -n "$is_whole" ] && [ -z "${elsewhere[$1]}" ] && is_replaced "$1"; }
+is_replaced() { [ "${lost[$1]}" = "another file has its name now" ]; }
 # has_our_mode NUMBER: whether a new file has the name of a moved one, and our mode. Who puts it there gives it the mode of the old
 # one: `logrotate` does, and editors do.
 has_our_mode() {
     local is
-    [ "${lost[$1]}" = "another file has its name now" ] && is=$(stat -c %f "${all[$1 * 2 - 1]}" 2>/dev/null) && [ "${is: -3}" = "$new" ]
+    is_replaced "$1" && is=$(stat -c %f "${all[$1 * 2 - 1]}" 2>/dev/null) && [ "${is: -3}" = "$new" ]
 }
 # can_search: whether an inode says which file it is. After a reboot the number of the device may be another one, and does not
 # say which of several mounts a file was on.
@@ -42,7 +45,6 @@ can_search() {
 search() {
     local end=$((SECONDS + SEARCH_MAX)) IFS=$nl mount one key found all_seen=1 searched=' '
     local -A number_of=() place_of=()
-    set -f
     # What is read from a pipe is read here, and not in a process of its own.
     shopt -s lastpipe
     for one in "${!lost[@]}"; do
@@ -84,14 +86,6 @@ restore_there() {
     local IFS=$' \t\n' before=$count open= one order=()
     local -A differs_how=()
     differs() { differs_how[$1]=$2; }
-    look_at() {
-        local seen birth is
-        seen=$(stat -L -c "%.9W $device%i:%u:%g:%f" "$@") || return
-        printf '%s\n' "$seen" | while read -r birth is; do
-            birth=${birth/./}
-            if [ "$birth" -gt 0 ] && [ "$birth" -le "$born" ]; then printf '%s\n' "$is"; else printf 'newer:%s\n' "${is#*:}"; fi
-        done
-    }
     number=0; links=; bits=
     for one in "${!lost[@]}"; do
         [ -n "${place_of[$one]}" ] || continue
