@@ -217,6 +217,23 @@ async fn a_file_made_anew_in_the_place_and_inode_of_ours_keeps_what_it_was_made_
 }
 
 #[tokio::test]
+async fn a_file_made_anew_before_the_inject_is_not_changed() {
+    let Some(host) = TestHost::get("any").await else { return };
+    host.sh("rm -rf /ext/m; mkdir /ext/m; cd /ext/m; echo x >a").await;
+    let stage = Permissions::on(host, Setup::default()).await;
+    let step = stage.step(json!({"paths": ["/ext/m/a"], "mode": "600"})).await;
+    stage.host.sh("cd /ext/m; i=$(stat -c %i a); rm a; echo y >a; [ $(stat -c %i a) = $i ]").await;
+    let (session, effect) = stage.try_act(&step).await;
+    let error = effect.unwrap_err().chain();
+    assert!(error.contains("`/ext/m/a` is not as it was planned: another file has its name now"), "{error}");
+    drop(session);
+    assert_eq!(stage.try_revert(&step, false).await.unwrap().outcome, RevertOutcome::NothingToDo);
+    assert_eq!(stage.host.sh("stat -c %a /ext/m/a").await.trim(), "644");
+    stage.disarm(&step).await;
+    clean(&stage).await;
+}
+
+#[tokio::test]
 async fn a_fault_whose_only_file_was_moved_is_no_failure() {
     let Some(stage) = stage("any", Setup::default()).await else { return };
     let step = stage.step(json!({"paths": ["/ext/m/log"]})).await;
@@ -245,6 +262,15 @@ async fn a_file_that_two_mounts_show_is_one() {
     stage.host.sh("mv /ext/m/d/a /ext/m/d/b").await;
     let reverted = stage.revert(&step).await;
     assert_eq!((told(&reverted), &reverted.effect.0["restored"]), (Vec::new(), &json!(1)));
+    stage.disarm(&step).await;
+    // A part of a file system is not all of it.
+    let step = stage.step(json!({"paths": ["/ext/m/bound/b"]})).await;
+    drop(stage.act(&step).await);
+    stage.host.sh("mv /ext/m/d/b /ext/m/away; echo new >/ext/m/d/b; chmod 640 /ext/m/d/b").await;
+    for _ in 0..2 {
+        let told = told(&stage.revert(&step).await);
+        assert!(told[0].contains("If the file was moved, it has our mode there"), "{told:?}");
+    }
     stage.disarm(&step).await;
     stage.host.sh("umount /ext/m/bound; rm -rf /ext/m").await;
 }

@@ -7,9 +7,15 @@ nl=$'\n' IFS=$'\n'
 # `mapfile` reads a pipe byte by byte.
 all=($(cat))
 unset IFS
+# Whoever wrote or read it may have been killed, and a part is not all.
+at=$((${#all[@]} - 1))
+[ "$at" = "$((total * 2))" ] && [ "${all[at]}" = end ] || exit 1
+unset "all[at]"
 for ((at = plain_count * 2 + 1; at < ${#all[@]}; at += 2)); do
     all[at]=${all[at]//$'\1b'/$nl}; all[at]=${all[at]//$'\1a'/$'\1'}
 done
-last=899
-[ "$(ulimit -n)" -ge 1000 ] || last=299
-permissions 100 "$last" "${all[@]}"
+ulimit -Sn 1000 2>/dev/null
+first=100 last=$(ulimit -n)
+case $last in unlimited) last=899 ;; *) [ "$last" -gt 900 ] && last=899 || last=$((last - 1)) ;; esac
+[ "$last" -ge 110 ] || { first=3 last=8; }
+permissions "$first" "$last" "${all[@]}"

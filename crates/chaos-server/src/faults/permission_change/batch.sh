@@ -19,7 +19,7 @@ permissions() {
     done
     batch
     case $job in
-        check) [ "$bad" = 0 ] ;;
+        check) [ "$stays$bad" = 00 ] ;;
         apply) tell changed "$count"; [ "$stays$bad" = 00 ] ;;
         look) tell still_changed "$count"; tell away "$away" ;;
         restore) search_lost; tell restored "$count"; [ "$stays" = 0 ] ;;
@@ -36,6 +36,10 @@ take() {
     if { [ -f "$1" ] || [ -d "$1" ]; } && eval "command exec $fd<\"\$1\"" 2>/dev/null; then
         [ -n "$device" ] || key=${key#*:}
         remember "/proc/self/fd/$fd" "$key" "${key%???}$new"; fd=$((fd + 1))
+    elif [ "$job" = restore ] && { [ -f "$1" ] || [ -d "$1" ]; }; then
+        # Out of memory or descriptors, or a disk that fails: that may pass.
+        printf '%s\n' "a file that is there cannot be opened" >&2
+        stays=$((stays + 1)); batch; first=$((number + 1))
     else
         differs "$number" "it is not there any more"; batch; first=$((number + 1))
     fi
@@ -63,6 +67,8 @@ look_at() { stat -L -c "$device%i:%u:%g:%f" "$@"; }
 # of ours is not ours, whatever else is the same: changes what `found` says of it.
 newer_apart() {
     births=$(stat -L -c %.9W "$@") || { stays=$((stays + 1)); found=; return; }
+    # A `stat` that cannot say it leaves files to be told by their numbers.
+    case $births in *[!0-9."$nl"]*) return ;; esac
     newer=
     for birth in $births; do
         [ "${birth%.*}${birth#*.}" -le "$born" ] || newer=1
@@ -80,12 +86,12 @@ newer_apart() {
 batch() {
     [ -n "$links" ] || return 0
     todo=$links; goal=
-    found=$nl$(look_at $links) || stays=$((stays + 1))
+    # Of which file a line is, nobody knows where one is missing.
+    found=$nl$(look_at $links) || { stays=$((stays + 1)); fd=$fd_first; links=; planned=; ours=; return; }
+    [ -z "$born" ] || newer_apart $links
     case $job in
         check|apply) [ "$found" = "$planned" ] || sort_out $planned; goal=${goal:-$ours} ;;
-        *)
-            [ -z "$born" ] || newer_apart $links
-            [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
+        *) [ "$found" = "$ours" ] || sort_out $planned; goal=${goal:-$planned} ;;
     esac
     set -- $todo
     [ $# = 0 ] || act $#

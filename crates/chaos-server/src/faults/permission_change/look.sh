@@ -1,7 +1,8 @@
 # Counts the files that still are as we made them, by their names. What is not there may have been moved, and is not looked for as
 # long as the fault lasts. In: those of run.sh, count
 job=look; open=; still=0; gone=0
-for line in $(permissions_by_shell "$@"); do
+said=$(permissions_by_shell "$@") || fail 69 "the files cannot be looked at"
+for line in $said; do
     case $line in
         still_changed=*) still=$((still + ${line#*=})) ;;
         away=*) gone=$((gone + ${line#*=})) ;;

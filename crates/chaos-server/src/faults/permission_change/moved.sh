@@ -35,10 +35,10 @@ has_our_mode() {
     is_replaced "$1" && is=$(stat -c %f "${all[$1 * 2 - 1]}" 2>/dev/null) && [ "${is: -3}" = "$new" ]
 }
 # can_search: whether an inode says which file it is. After a reboot the number of the device may be another one, and does not
-# say which of several mounts a file was on.
+# say which of several mounts a file was on, nor which part of btrfs, each of which has numbers of its own.
 can_search() {
     [ -n "$born" ] || return 1
-    [ "$same_boot" = 1 ] || [ "${mounts%"$nl"*}" = "$mounts" ]
+    [ "$same_boot" = 1 ] || { [ "${mounts%"$nl"*}" = "$mounts" ] && [ "$(stat -f -c %T "$mounts")" != btrfs ]; }
 }
 # search: sets `is_back` for files that are found and have their bits, `elsewhere` for those that are found and cannot get them, and
 # `is_whole` when nothing was left out.
@@ -54,7 +54,7 @@ search() {
     done
     for mount in $mounts; do
         [ "$SECONDS" -lt "$end" ] || { all_seen=; break; }
-        searched+="$(stat -c %d "$mount") "
+        searched+="$(whole_device "$mount") "
         key=
         seen_on "$mount" $((end - SECONDS)) | mapfile -d '' -t found
         for key in "${found[@]}"; do
@@ -64,12 +64,20 @@ search() {
         done
         [ "$key" = whole ] || all_seen=
     done
-    # Another file system may be mounted there by now.
+    # Another file system may be mounted there by now, and after a reboot nobody knows.
+    [ -n "$device" ] || all_seen=
     [ -z "$device" ] || for key in "${!number_of[@]}"; do
         case $searched in *" ${key%%:*} "*) ;; *) all_seen=; break ;; esac
     done
     is_whole=$all_seen
     restore_there
+}
+# whole_device MOUNT: the device whose whole file system is mounted there; nothing where it is a part of one.
+whole_device() {
+    local IFS=' ' root where rest
+    while read -r _ _ _ root where rest; do
+        [ "$where" != "$1" ] || [ "$root" != / ] || { stat -c %d "$1"; return; }
+    done </proc/self/mountinfo
 }
 # seen_on MOUNT SECONDS: every KEY PATH of the mount whose KEY is in `number_of`, and some more; then `whole` when that is all.
 seen_on() {
