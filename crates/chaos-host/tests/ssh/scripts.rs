@@ -82,7 +82,7 @@ async fn a_script_that_hangs_is_given_up_in_its_time() {
     let start = Instant::now();
     let error = host.run(&Script::new("sleep 60"), Limits::time(Duration::from_secs(1))).await.unwrap_err();
     assert_says(&told(&error), &["bounds: ", "within 1s"]);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(say(&host, &Script::new("printf x")).await, "x");
 }
 
@@ -97,7 +97,7 @@ async fn a_child_left_behind_with_our_output_does_not_hold_us() {
     let script = Script::new("sleep 20 & printf x; exit 4");
     let output = host.run(&script, Limits::default()).await.unwrap();
     assert_eq!((output.status, output.stdout.as_slice()), (4, &b"x"[..]));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn a_closed_port_is_told_at_once() {
     let start = Instant::now();
     let said = trouble(to(free_port())).await;
     assert_says(&said, &["unreachable: failed to connect to `", "refused"]);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_port_that_never_says_a_word_is_given_up_in_time() {
         ..to(listener.local_addr().unwrap().port())
     };
     assert_says(&trouble(config).await, &["unreachable: ", "within 500ms", "`connect_timeout`"]);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ pub async fn here(command: &str) -> (bool, String, Duration) {
 pub fn ssh(host: &TestHost) -> String {
     let config = inventory().unwrap().ssh_config;
     // A virtual host is slow, and may just lose what we send.
-    let patience = if host.host.is_virtual() { 30 } else { 5 };
+    let patience = if host.host.is_virtual() { 30 } else { 10 };
     format!(
         "timeout -k 1 60 ssh -F {} -o ControlPath=none -o ConnectTimeout={patience} {}",
         config.display(),

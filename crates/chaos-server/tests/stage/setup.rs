@@ -62,13 +62,12 @@ impl Setup {
                 "auth": {"type": "key", "private_key_path": world.keys.ed25519},
                 "known_hosts": world.known_hosts,
                 "ssh_config": "none",
+                // Virtual machines are slow, and so is a machine on which many tests run.
+                "connect_timeout": "30s",
                 "become": if self.user == "root" { "none" } else { "sudo" },
             }],
             "discovery": {"enabled": self.may_choose, "exclude_services": self.excluded},
         });
-        if host.host.is_virtual() {
-            config["hosts"][0]["connect_timeout"] = json!("30s");
-        }
         if let Some(margin) = self.margin {
             config["deadline_margin"] = json!(margin);
         }

@@ -235,7 +235,7 @@ impl Bed {
 
     fn config_with(&self, margin: &str) -> String {
         let known_hosts = inventory().unwrap().known_hosts;
-        let patience = if self.is_virtual() { "30s" } else { "5s" };
+        let patience = if self.is_virtual() { "30s" } else { "15s" };
         format!(
             "{{hosts: [{}], defaults: {{known_hosts: {}, ssh_config: none, connect_timeout: {patience}}}, deadline_margin: {margin}}}",
             self.entries(),
