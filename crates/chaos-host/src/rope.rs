@@ -8,6 +8,7 @@
 //! are gone after a reboot. Effects that outlive a reboot get a unit that undoes while the machine boots.
 
 mod answer;
+mod claims;
 mod text;
 
 use std::time::Duration;
@@ -15,12 +16,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use answer::Answer;
+use claims::Claims;
+pub use claims::{Other, others};
 
 use crate::error::HostError;
 use crate::host::{Host, Limits, Output};
 use crate::script::Script;
 
-const ARM: &str = concat!(include_str!("rope/lock.sh"), include_str!("rope/arm.sh"));
+const ARM: &str =
+    concat!(include_str!("rope/lock.sh"), include_str!("rope/claims.sh"), include_str!("rope/arm.sh"));
 const HOLDS_INJECT: &str =
     concat!(include_str!("rope/lock.sh"), include_str!("rope/holds.sh"), include_str!("rope/inject.sh"));
 const HOLDS_LOOK: &str =
@@ -76,10 +80,8 @@ pub struct Rope {
     undo: Script,
     /// Whether our own undo runs in the unit of the deadline.
     in_unit: bool,
-    /// Lines of the file of claims.
-    claims: Vec<String>,
-    /// Lines that must not stand in the claims of others.
-    against: Vec<String>,
+    /// What it lets no other step have.
+    claims: Claims,
     /// How long the machine has been up when an arming comes too late, in seconds.
     late: Option<u64>,
 }
@@ -90,7 +92,7 @@ impl Rope {
     /// `undo` prints what it did with `tell` (see [`Answer`]) and ends with 0 only when it has seen that the effect is gone. It
     /// may run at any time, any number of times, with or without an inject. It writes nothing before the effect is gone.
     pub fn new(handle: RopeHandle, undo: Script) -> Self {
-        Self { handle, undo, in_unit: false, claims: Vec::new(), against: Vec::new(), late: None }
+        Self { handle, undo, in_unit: false, claims: Claims::default(), late: None }
     }
 
     /// Lets our own undo, too, run in a unit, where there is systemd: what it starts would otherwise be a part of our login, and end
@@ -98,20 +100,6 @@ impl Rope {
     #[must_use]
     pub fn undoing_in_unit(mut self, in_unit: bool) -> Self {
         self.in_unit = in_unit;
-        self
-    }
-
-    /// Names what the step has to itself (`blocks`), and what it changes in a way that bears others that do (`writes`). While it
-    /// lasts, a rope that would clash with it is not armed on that machine, whoever asks: two undos of one thing would each
-    /// bring back what the other one had made of it.
-    #[must_use]
-    pub fn claiming(mut self, blocks: &[String], writes: &[String]) -> Self {
-        // One line each.
-        let line = |mark: char, claim: &String| format!("{mark} {}", claim.replace('\n', "\\n"));
-        let lines =
-            |mark, claims: &[String]| claims.iter().map(|claim| line(mark, claim)).collect::<Vec<_>>();
-        self.claims = [lines('b', blocks), lines('w', writes)].concat();
-        self.against = [lines('b', blocks), lines('w', blocks), lines('b', writes)].concat();
         self
     }
 
@@ -135,8 +123,8 @@ impl Rope {
             .set("undo_sum", text::sha256(&text))
             .set("undo_text", &text)
             .set("boot_text", text::boot_unit(&self.handle))
-            .set("claims", self.claims.join("\n"))
-            .set("against", self.against.join("\n"))
+            .set("claims", self.claims.own.join("\n"))
+            .set("against", self.claims.against.join("\n"))
             .set("late", self.late.map(|uptime| uptime.to_string()).unwrap_or_default());
         host.must("put the deadline in place", &script, Limits::time(ARM_MAX)).await.map(drop)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos_core::erased::BoxFuture;
+use chaos_host::rope::others;
 use chaos_host::transport::{Bounds, Question, Raw, Transport};
 use chaos_host::{Become, Host, HostError, Limits, Rope, RopeHandle, RopeKind, Script};
 
@@ -295,6 +296,9 @@ async fn what_one_step_has_to_itself_no_other_run_gets_on_that_host() {
         [("x", "y", true), ("w", "y", true), ("y", "x", true), ("y", "w", false), ("y", "z", false)]
     {
         let other = Rope::new(handle.clone(), undo()).claiming(&claims(blocks), &claims(writes));
+        let seen = others(&first.host, std::slice::from_ref(&other)).await.unwrap();
+        let names_first = seen.iter().any(|seen| seen.dir == first.handle.dir);
+        assert_eq!(names_first, is_refused, "{blocks} {writes}: {seen:?}");
         let armed = other.arm(&first.host, LONG).await;
         assert_eq!(armed.is_err(), is_refused, "{blocks} {writes}: {armed:?}");
         if let Err(error) = armed {
@@ -303,7 +307,11 @@ async fn what_one_step_has_to_itself_no_other_run_gets_on_that_host() {
         other.pull(&first.host).await.unwrap();
         other.remove(&first.host).await.unwrap();
     }
+    let named = others(&first.host, &[]).await.unwrap();
+    assert!(named.iter().any(|other| other.claim == r"path /srv/a\nb x"), "{named:?}");
     holds.pull(&first.host).await.unwrap();
+    let named = others(&first.host, &[]).await.unwrap();
+    assert!(named.iter().all(|other| other.dir != first.handle.dir), "{named:?}");
     // Behind its undo it has nothing to itself any more.
     let other = Rope::new(handle, undo()).claiming(&claims("x"), &[]);
     other.arm(&first.host, LONG).await.unwrap();

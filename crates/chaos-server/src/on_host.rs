@@ -18,6 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::host_fault::{HostFault, effect};
 use crate::target::ServerTarget;
 
+mod clash;
+
 /// The longest that a host waits without hearing from us, unless its margin is longer. Longer holds are kept up by heartbeats.
 const LEASE: Duration = Duration::from_secs(300);
 /// This long after the hold we stop the heartbeats, whatever hangs.
@@ -163,14 +165,24 @@ impl<F: HostFault> Fault for OnHost<F> {
     ) -> Result<Vec<Self::Step>, FaultError> {
         target.require_rope(F::OUTLIVES_REBOOT)?;
         target.require_container()?;
-        let steps = self.0.prepare(cx, target, params).await?;
+        let steps = match self.0.prepare(cx, target, params).await {
+            Err(FaultError::Preflight(failure)) if F::CLAIMS_ON_HOST => {
+                return Err(FaultError::Preflight(clash::explained(failure, target.host()).await));
+            }
+            prepared => prepared?,
+        };
         let named = steps.into_iter().enumerate().map(|(number, what)| {
             let id = format!("{}_{}", cx.handle(), number + 1);
             let mounts = self.0.facts(&what).mounts;
             let rope = target.rope(id, F::OUTLIVES_REBOOT, mounts);
             HostStep { rope: RopeHandle { after: self.0.boots_after(&what), ..rope }, what }
         });
-        Ok(named.collect())
+        let steps: Vec<_> = named.collect();
+        if F::CLAIMS_ON_HOST {
+            let ropes: Vec<_> = steps.iter().map(|step| self.claiming(self.rope(step), &step.what)).collect();
+            clash::refuse(target.host(), &ropes).await?;
+        }
+        Ok(steps)
     }
 
     fn facts(&self, step: &Self::Step) -> StepFacts {

@@ -27,7 +27,7 @@ async fn what_cannot_be_stopped_or_started_again_is_refused_with_its_reason() {
         ("sshd", "is never touched: "),
         ("systemd-journald", "is never touched: "),
         ("dbus.service", "is never touched: "),
-        ("app-socket.socket", "is not a service"),
+        ("app-socket.socket", "this is another kind of unit"),
         ("app-transient", "nothing could start it again"),
         ("systemd-sysctl.service", "is never touched"),
         ("getty@", "it is a template"),

@@ -6,7 +6,7 @@ mkdir "$rope_dir" || fail 65 "the directory $rope_dir cannot be made"
 give_back() {
     [ ! -e "$rope_dir/again" ] && [ ! -e "$rope_dir/undo.new" ] || fail 75 "the undo of this step was asked for before it was armed"
     # The lock, too, is in there where there is no `flock`.
-    rm -f "$rope_dir/undo.sh" "$rope_dir/claims" "$rope_dir/against" "$rope_dir/lock"; rmdir "$rope_dir"
+    rm -f "$rope_dir/undo.sh" "$rope_dir/claims" "$rope_dir/lock"; rmdir "$rope_dir"
     fail "$@"
 }
 no_room() { give_back 69 "the undo cannot be written to $rope_dir"; }
@@ -24,13 +24,9 @@ rope_sync "$rope_dir/undo.sh" "$rope_dir"
 
 # Written before the others are read: of two that come at once, at least one sees the other.
 if [ -n "$claims" ]; then
-    printf '%s\n' "$claims" >"$rope_dir/claims" && printf '%s\n' "$against" >"$rope_dir/against" || no_room
-    for other in /run/chaos_*/claims /var/lib/chaos_*/claims; do
-        [ -s "$other" ] && [ "$other" != "$rope_dir/claims" ] && [ ! -e "${other%/claims}/done" ] || continue
-        both=$(grep -Fxf "$rope_dir/against" "$other" | head -n 1)
-        [ -z "$both" ] || fail 65 "another run acts on ${both#? } there; its undo is ${other%/claims}/undo.sh"
-    done
-    rm -f "$rope_dir/against"
+    printf '%s\n' "$claims" >"$rope_dir/claims" || no_room
+    both=$(clashing "$against" | head -n 1)
+    [ -z "$both" ] || fail 65 "another run acts on ${both#* } there; its undo is ${both%% *}/undo.sh"
 fi
 
 # since_boot SECONDS: sets `on_boot` to so much from now, counted from where `OnBootSec=` counts. In a container that is its own

@@ -132,7 +132,11 @@ impl HostFault for ServiceStop {
 
 fn check(params: &Params) -> Result<(), Misfit> {
     for (place, name) in params.services.iter().enumerate() {
-        services::name_of_unit(name).map_err(|why| misnamed("services", why).item(place))?;
+        let misnamed = |why| misnamed("services", why).item(place);
+        let unit = services::name_of_unit(name).map_err(misnamed)?;
+        if !unit.ends_with(".service") {
+            return Err(misnamed("this is another kind of unit"));
+        }
     }
     let named = params.services.len();
     let bound = params.max_services.map(usize::from);

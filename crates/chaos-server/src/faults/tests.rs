@@ -272,9 +272,14 @@ fn processes_are_named_in_one_way() {
 fn services_have_names_and_a_bound() {
     let letters = "such a name holds letters, digits and `:-_.\\@` only";
     let template = "it is a template; name one of its instances, as in `getty@tty1`";
-    for (name, why) in
-        [("a/b", letters), ("", letters), ("a b", letters), ("a\n", letters), ("getty@", template)]
-    {
+    for (name, why) in [
+        ("a/b", letters),
+        ("", letters),
+        ("a b", letters),
+        ("a\n", letters),
+        ("getty@", template),
+        ("apt-daily.timer", "this is another kind of unit"),
+    ] {
         let expected = format!("services[1]: `services` must name a service: {why}");
         check_refused("service_stop", json!({ "services": ["ok", name] }), &expected);
     }

@@ -143,8 +143,10 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
     pub async fn refuses_a_second_run(&mut self, params: Value, claimed: &str) {
         let first = self.step(params.clone()).await;
         self.run = new_run();
-        let second = self.step(params).await;
+        let second = self.step(params.clone()).await;
         let (session, _) = self.act(&first).await;
+        // A third one, planned now, hears of it before it touches anything.
+        assert_names_the_other(self.prepare(params).await.map(drop), claimed);
         let Err(error) = self.try_arm(&second).await else { panic!("both runs act on {claimed}") };
         let said = error.chain();
         assert!(said.contains(&format!("another run acts on {claimed} there")), "{said}");
@@ -174,4 +176,14 @@ pub fn told(reverted: &Reverted) -> Vec<String> {
     let mut lines: Vec<_> = lines.map(|line| inode.replace(&line, ", inode N").into_owned()).collect();
     lines.sort();
     lines
+}
+
+/// Sees that a preparation is refused, and that the error names what another run acts on.
+pub fn assert_names_the_other(prepared: Result<(), FaultError>, claimed: &str) {
+    let Err(error) = prepared else { panic!("a run that comes later acts on {claimed}, too") };
+    assert!(matches!(error, FaultError::Preflight(_)), "{}", error.chain());
+    let said = format!("{} | {}", error.chain(), error.hint().unwrap_or_default());
+    let (alone, on) =
+        (format!("have {claimed} alone"), format!("other runs act on this host, on {claimed} ("));
+    assert!(said.contains(&alone) || said.contains(&on), "{said}");
 }

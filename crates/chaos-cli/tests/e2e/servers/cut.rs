@@ -85,7 +85,8 @@ fn a_network_that_is_cut_beyond_the_hold_fails_the_faults_and_their_undo_waits_f
     // Nobody can say that the faults lasted until the end.
     ended.assert_code(4);
     for step in ended.steps() {
-        assert!(step["error"].as_str().unwrap().contains("connect to `root@"), "{step}");
+        // To connect, or to run something there: either may be what takes too long.
+        assert!(step["error"].as_str().unwrap().contains(" `root@"), "{step}");
     }
     assert!(!chaos.state.journals().contains("already undone by the target"), "{}", ended.text());
     assert_undone_by_the_run(&bed, &chaos, &ended);

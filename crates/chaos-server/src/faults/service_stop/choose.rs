@@ -43,9 +43,6 @@ fn by_name(guard: &Guard<'_>, units: &Units, name: &str) -> Result<String, Fault
             Failure::new(format!("stop `{name}`: there is no such unit")).hint(hint),
         ));
     };
-    if unit.kind() != "service" {
-        return Err(refused("stop", name, "is not a service"));
-    }
     if let Some(why) = guard.refusal(unit) {
         return Err(refused("stop", name, &why));
     }
