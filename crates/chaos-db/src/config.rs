@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub struct DbConfig {
     /// Where the database is: `postgres://user@host:5432/name?sslmode=verify-full`, or `sqlite:///path/to/file.db`.
     /// A password may stand in the URL, better as `${VAR}` or `file:/path`; without one, `PGPASSWORD` and the pgpass file
-    /// are asked.
+    /// are asked. `connect_timeout` is in seconds: 5 without it, 60 at most.
     pub connection_url: String,
     /// What kind of database it is.
     pub db_type: DbType,

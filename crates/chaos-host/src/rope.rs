@@ -16,8 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use answer::Answer;
-use claims::Claims;
-pub use claims::{Other, others};
+pub use claims::{Claims, Other, clashing, in_force};
 
 use crate::error::HostError;
 use crate::host::{Host, Limits, Output};
@@ -103,6 +102,13 @@ impl Rope {
         self
     }
 
+    /// Names what the step has to itself. While it lasts, a rope that would clash with it is not armed on that machine.
+    #[must_use]
+    pub fn claiming(mut self, claims: Claims) -> Self {
+        self.claims = claims;
+        self
+    }
+
     /// Lets an arming do nothing that comes to its work when the machine has been up for that many seconds. A script that was held up
     /// on its way goes on when nobody waits for it any more; [`ARM_MAX`] after it was sent nobody does.
     #[must_use]
@@ -123,8 +129,8 @@ impl Rope {
             .set("undo_sum", text::sha256(&text))
             .set("undo_text", &text)
             .set("boot_text", text::boot_unit(&self.handle))
-            .set("claims", self.claims.own.join("\n"))
-            .set("against", self.claims.against.join("\n"))
+            .set("claims", self.claims.own())
+            .set("against", self.claims.against())
             .set("late", self.late.map(|uptime| uptime.to_string()).unwrap_or_default());
         host.must("put the deadline in place", &script, Limits::time(ARM_MAX)).await.map(drop)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos_core::erased::BoxFuture;
-use chaos_host::rope::others;
+use chaos_host::rope::{Claims, clashing, in_force};
 use chaos_host::transport::{Bounds, Question, Raw, Transport};
 use chaos_host::{Become, Host, HostError, Limits, Rope, RopeHandle, RopeKind, Script};
 
@@ -290,13 +290,14 @@ async fn what_one_step_has_to_itself_no_other_run_gets_on_that_host() {
     handle.dir.push_str("_other");
     let claims = |name: &str| vec![format!("path /srv/a\nb {name}")];
     let undo = || Script::new("tell restored 0");
-    let holds = Rope::new(first.handle.clone(), undo()).claiming(&claims("x"), &claims("w"));
+    let holds = Rope::new(first.handle.clone(), undo()).claiming(Claims::new(&claims("x"), &claims("w")));
     holds.arm(&first.host, LONG).await.unwrap();
     for (blocks, writes, is_refused) in
         [("x", "y", true), ("w", "y", true), ("y", "x", true), ("y", "w", false), ("y", "z", false)]
     {
-        let other = Rope::new(handle.clone(), undo()).claiming(&claims(blocks), &claims(writes));
-        let seen = others(&first.host, std::slice::from_ref(&other)).await.unwrap();
+        let ours = Claims::new(&claims(blocks), &claims(writes));
+        let other = Rope::new(handle.clone(), undo()).claiming(ours.clone());
+        let seen = clashing(&first.host, &[ours]).await.unwrap();
         let names_first = seen.iter().any(|seen| seen.dir == first.handle.dir);
         assert_eq!(names_first, is_refused, "{blocks} {writes}: {seen:?}");
         let armed = other.arm(&first.host, LONG).await;
@@ -307,13 +308,19 @@ async fn what_one_step_has_to_itself_no_other_run_gets_on_that_host() {
         other.pull(&first.host).await.unwrap();
         other.remove(&first.host).await.unwrap();
     }
-    let named = others(&first.host, &[]).await.unwrap();
+    // What else lies there hides nothing.
+    first.ssh.sh(&format!("printf '\\0\\n' >>{}/claims", first.handle.dir));
+    let seen = clashing(&first.host, &[Claims::new(&claims("x"), &[])]).await.unwrap();
+    assert!(seen.iter().any(|seen| seen.dir == first.handle.dir && seen.claims == 3), "{seen:?}");
+    // Who claims nothing is in nobody's way.
+    assert_eq!(clashing(&first.host, &[Claims::default()]).await.unwrap(), []);
+    let named = in_force(&first.host).await.unwrap();
     assert!(named.iter().any(|other| other.claim == r"path /srv/a\nb x"), "{named:?}");
     holds.pull(&first.host).await.unwrap();
-    let named = others(&first.host, &[]).await.unwrap();
+    let named = in_force(&first.host).await.unwrap();
     assert!(named.iter().all(|other| other.dir != first.handle.dir), "{named:?}");
     // Behind its undo it has nothing to itself any more.
-    let other = Rope::new(handle, undo()).claiming(&claims("x"), &[]);
+    let other = Rope::new(handle, undo()).claiming(Claims::new(&claims("x"), &[]));
     other.arm(&first.host, LONG).await.unwrap();
     other.pull(&first.host).await.unwrap();
     other.remove(&first.host).await.unwrap();

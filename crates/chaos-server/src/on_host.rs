@@ -10,6 +10,7 @@ use chaos_core::{
     Access, Claim, Effect, Failure, Fault, FaultError, FaultSpec, Misfit, PrepareContext, Quantity,
     RevertOutcome, Reverted, StepContext, StepFacts,
 };
+use chaos_host::rope::Claims;
 use chaos_host::{Answer, Host, Rope, RopeHandle, RopeKind, Script};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -84,10 +85,10 @@ impl<F: HostFault> OnHost<F> {
         Rope::new(step.rope.clone(), undo).undoing_in_unit(F::UNDO_STARTS_PROCESSES)
     }
 
-    /// Lets the host refuse other runs what this step has to itself.
-    fn claiming(&self, rope: Rope, what: &F::Step) -> Rope {
+    /// Returns what the host refuses other runs while this step lasts.
+    fn claims(&self, what: &F::Step) -> Claims {
         if !F::CLAIMS_ON_HOST {
-            return rope;
+            return Claims::default();
         }
         let claims = self.0.facts(what).claims;
         let (blocks, others): (Vec<_>, Vec<_>) =
@@ -95,7 +96,7 @@ impl<F: HostFault> OnHost<F> {
         let writes = others.into_iter().filter(|claim| claim.access == Access::Write).collect();
         let resources =
             |claims: Vec<Claim>| claims.into_iter().map(|claim| claim.resource).collect::<Vec<_>>();
-        rope.claiming(&resources(blocks), &resources(writes))
+        Claims::new(&resources(blocks), &resources(writes))
     }
 
     fn reverted(&self, step: &HostStep<F::Step>, answer: &Answer, has_acted: bool) -> Reverted {
@@ -167,7 +168,7 @@ impl<F: HostFault> Fault for OnHost<F> {
         target.require_container()?;
         let steps = match self.0.prepare(cx, target, params).await {
             Err(FaultError::Preflight(failure)) if F::CLAIMS_ON_HOST => {
-                return Err(FaultError::Preflight(clash::explained(failure, target.host()).await));
+                return Err(FaultError::Preflight(clash::explained(failure, target).await));
             }
             prepared => prepared?,
         };
@@ -178,10 +179,8 @@ impl<F: HostFault> Fault for OnHost<F> {
             HostStep { rope: RopeHandle { after: self.0.boots_after(&what), ..rope }, what }
         });
         let steps: Vec<_> = named.collect();
-        if F::CLAIMS_ON_HOST {
-            let ropes: Vec<_> = steps.iter().map(|step| self.claiming(self.rope(step), &step.what)).collect();
-            clash::refuse(target.host(), &ropes).await?;
-        }
+        let claims: Vec<_> = steps.iter().map(|step| self.claims(&step.what)).collect();
+        clash::refuse(target, &claims).await?;
         Ok(steps)
     }
 
@@ -212,7 +211,7 @@ impl<F: HostFault> Fault for OnHost<F> {
     ) -> Result<HostSession, FaultError> {
         crash_point("server.arm");
         target.host().settle().await?;
-        let rope = self.claiming(self.rope(step), &step.what);
+        let rope = self.rope(step).claiming(self.claims(&step.what));
         let margin = target.margin();
         let after = (cx.hold + margin).min(LEASE.max(margin));
         rope.clone().late_at(target.arming_is_late_at()).arm(target.host(), after).await?;

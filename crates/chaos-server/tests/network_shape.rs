@@ -107,7 +107,7 @@ async fn of_two_runs_on_one_interface_the_second_is_refused_and_its_undo_leaves_
     let refused = refusal::<OnQueue<NetworkBandwidth>>(&first.target, json!({ "rate": "10mbit" })).await;
     assert!(refused.chain().contains("it has one of somebody's own, `tbf"), "{}", refused.chain());
     let hint = refused.hint().unwrap();
-    assert!(hint.contains("other runs act on this host, on interface eth0 queue (`/run/chaos_"), "{hint}");
+    assert!(hint.contains("another run acts on `interface eth0 queue` (`/run/chaos_"), "{hint}");
     let error = second.try_inject().await.unwrap_err().chain();
     assert!(error.contains("another run acts on interface eth0 queue there"), "{error}");
     let recovered = second.recover(&host).await;

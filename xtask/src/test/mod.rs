@@ -49,11 +49,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let lanes = lanes(arguments)?.into_iter().map(|lane| lane.into_iter().map(prepared).collect());
     let mut report = run_lanes(lanes.collect()).map_err(failed)?;
-    if arguments.retry && try_again(&report, prepared).map_err(failed)? {
-        report.all_passed_again();
-    }
-    if let Some(world) = world.filter(|_| arguments.down) {
+    let again = if arguments.retry { try_again(&report, prepared) } else { Ok(false) };
+    if let Some(world) = world.as_ref().filter(|_| arguments.down) {
         world.down()?;
+    }
+    if again.map_err(failed)? {
+        report.all_passed_again();
     }
     println!("{report}");
     // Cargo has said which test failed and why; another line of ours would only bury its summary.

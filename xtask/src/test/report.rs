@@ -21,6 +21,8 @@ pub struct Report {
     pub statuses: Vec<ExitStatus>,
     /// The program that began and is not at its end.
     open: Option<String>,
+    /// How many programs said that tests of theirs failed, and how many cargo says to have failed.
+    programs_failed: (u64, u64),
     has_lost_a_program: bool,
 }
 
@@ -33,11 +35,12 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// Whether a busy machine may be why. Of tests that kill us anywhere, one failure is one lost fault; and the tests beside
-    /// the code wait for nothing.
+    /// Whether a busy machine may be why. Of tests that kill us, one failure is one lost fault; and the tests beside the code wait
+    /// for nothing.
     fn may_be_load(&self) -> bool {
-        let is_crash = |text: &str| text.contains("crash");
-        self.program.as_deref().is_some_and(|program| !is_crash(program) && !is_crash(&self.name))
+        let kills_us =
+            |text: &str| ["crash", "kill", "dies", "guardian"].iter().any(|word| text.contains(word));
+        self.program.as_deref().is_some_and(|program| !kills_us(program) && !kills_us(&self.name))
     }
 
     /// Has `cargo test` run this test only.
@@ -81,15 +84,22 @@ impl Report {
         // It holds the other end of the pipe.
         drop(cargo);
         let (mut report, mut pieces) = (Self::default(), Pieces::default());
-        for line in BufReader::new(output).lines() {
-            let line = line?;
+        // Programs that tests start may print anything.
+        for line in BufReader::new(output).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
             report.read(&line);
             print!("{}", pieces.add(&line));
         }
         print!("{}", pieces.held);
-        report.has_lost_a_program |= report.open.is_some();
-        report.statuses.extend(Some(child.wait()?).filter(|status| !status.success()));
+        report.end(child.wait()?);
         Ok(report)
+    }
+
+    fn end(&mut self, status: ExitStatus) {
+        let (said_so, failed) = self.programs_failed;
+        self.has_lost_a_program |=
+            self.open.is_some() || said_so != failed || (!status.success() && failed == 0);
+        self.statuses.extend(Some(status).filter(|status| !status.success()));
     }
 
     /// Adds what another run came to.
@@ -131,7 +141,10 @@ impl Report {
             self.open = Some(program.to_owned());
         } else if let Some(counts) = line.strip_prefix("test result: ") {
             self.open = None;
+            self.programs_failed.0 += u64::from(counts.starts_with("FAILED"));
             self.count(counts);
+        } else if let Some(number) = line.strip_prefix("error: ").and_then(targets_failed) {
+            self.programs_failed.1 += number;
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
         {
@@ -152,6 +165,11 @@ impl Report {
             }
         }
     }
+}
+
+/// Returns the number in `2 targets failed:`.
+fn targets_failed(error: &str) -> Option<u64> {
+    error.strip_suffix(" target failed:").or_else(|| error.strip_suffix(" targets failed:"))?.parse().ok()
 }
 
 /// Returns the name in `tests/name.rs (…/name-6313e64e6ffa5c6e)`.
@@ -183,13 +201,21 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
-    fn report(lines: &[&str]) -> Report {
+    /// What a run of cargo printed that then said this about the programs that failed, if there are any.
+    fn report_of(lines: &[&str], error: &str) -> Report {
         let mut report = Report::default();
         lines.iter().for_each(|line| report.read(line));
-        report.has_lost_a_program |= report.open.is_some();
+        report.read(error);
+        report.end(ExitStatus::from_raw(if error.is_empty() { 0 } else { 101 << 8 }));
         report
+    }
+
+    fn report(lines: &[&str]) -> Report {
+        report_of(lines, "error: 1 target failed:")
     }
 
     const DNS: &str = "     Running tests/dns.rs (/target/debug/deps/dns-6313e64e6ffa5c6e)";
@@ -213,7 +239,7 @@ mod tests {
         let ok =
             "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.12s";
         let mut sum = report(&[LIB, ok, DNS, "test a ... FAILED", ONE_FAILED]);
-        sum.add(report(&[DNS, ok]));
+        sum.add(report_of(&[DNS, ok], ""));
         assert_eq!(sum.to_string(), "16 passed, 1 failed, 2 skipped");
         assert!(!sum.has_passed());
         sum.all_passed_again();
@@ -235,6 +261,7 @@ mod tests {
     fn what_may_be_a_lost_fault_or_a_crashed_program_gets_no_second_try() {
         let in_the_code = [LIB, "test a ... FAILED", ONE_FAILED];
         let of_crashes = [DNS, "test crash::a ... FAILED", ONE_FAILED];
+        let of_a_kill = [DNS, "test a_killed_run_is_undone ... FAILED", ONE_FAILED];
         let in_a_crash_program = [
             "     Running tests/insert_crash.rs (/deps/insert_crash-6313e64e6ffa5c6e)",
             "test a ... FAILED",
@@ -242,10 +269,22 @@ mod tests {
         ];
         let of_a_lost_program = [DNS, "test a ... FAILED", ONE_FAILED, DNS];
         let unnamed = [DNS, ONE_FAILED];
-        let many = [DNS, "test a ... FAILED", ONE_FAILED].repeat(SECOND_TRIES_MAX + 1);
-        for lines in [&in_the_code[..], &of_crashes, &in_a_crash_program, &of_a_lost_program, &unnamed, &many]
+        for lines in
+            [&in_the_code[..], &of_crashes, &of_a_kill, &in_a_crash_program, &of_a_lost_program, &unnamed]
         {
             assert!(report(lines).worth_a_second_try().is_empty(), "{lines:?}");
         }
+        let one = [DNS, "test a ... FAILED", ONE_FAILED];
+        let many = one.repeat(SECOND_TRIES_MAX + 1);
+        assert!(report_of(&many, "error: 4 targets failed:").worth_a_second_try().is_empty());
+        assert!(report_of(&one, "error: 2 targets failed:").worth_a_second_try().is_empty());
+    }
+
+    #[test]
+    fn a_cargo_that_failed_for_itself_lets_nothing_pass() {
+        let mut sum = report(&[DNS, "test a ... FAILED", ONE_FAILED]);
+        assert_eq!(sum.worth_a_second_try().len(), 1);
+        sum.add(report_of(&[], "error: could not compile"));
+        assert!(sum.worth_a_second_try().is_empty() && sum.statuses.len() == 2);
     }
 }

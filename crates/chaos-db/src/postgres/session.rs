@@ -18,7 +18,7 @@ use super::url::PgUrl;
 
 /// How long one host may take to accept a connection, and then to let us in, unless the URL says otherwise.
 const CONNECT_USUAL: Duration = Duration::from_secs(5);
-/// Above what the URL may say: an undo waits for this, too.
+/// The most that the URL may say: an undo waits for this, too.
 const CONNECT_MAX: Duration = Duration::from_secs(60);
 /// How long the goodbye of a session may take; after that it is simply closed.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
@@ -267,10 +267,11 @@ fn patience(of_url: Option<&Duration>) -> Duration {
 }
 
 /// The driver tries one host after the other, each with the limit of the configuration; login and first answer may take as long
-/// as one more.
+/// as one more, and not less than usual.
 fn connect_limit(config: &Config) -> Duration {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
-    patience(config.get_connect_timeout()) * u32::try_from(hosts + 1).unwrap_or(u32::MAX)
+    let patience = patience(config.get_connect_timeout());
+    patience * u32::try_from(hosts).unwrap_or(u32::MAX) + patience.max(CONNECT_USUAL)
 }
 
 type Connection = std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;

@@ -26,7 +26,8 @@ rope_sync "$rope_dir/undo.sh" "$rope_dir"
 if [ -n "$claims" ]; then
     printf '%s\n' "$claims" >"$rope_dir/claims" || no_room
     both=$(clashing "$against" | head -n 1)
-    [ -z "$both" ] || fail 65 "another run acts on ${both#* } there; its undo is ${both%% *}/undo.sh"
+    [ -z "$both" ] ||
+        fail 65 "another run acts on ${both#* * } there; its undo is ${both%% *}/undo.sh; of two that begin at once both may be refused"
 fi
 
 # since_boot SECONDS: sets `on_boot` to so much from now, counted from where `OnBootSec=` counts. In a container that is its own

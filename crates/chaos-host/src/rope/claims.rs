@@ -1,60 +1,77 @@
 //! What a step has to itself on a machine, whoever asks for it: two undos of one thing would each bring back what the other one had
 //! made of it.
 
-use super::Rope;
 use crate::error::HostError;
 use crate::host::{Host, Limits};
 use crate::script::Script;
 
 const OTHERS: &str = concat!(include_str!("claims.sh"), include_str!("others.sh"));
 
-/// What a rope says that its step has to itself.
+/// What a step has to itself on a machine.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claims {
-    /// Lines of its file of claims.
-    pub(super) own: Vec<String>,
+pub struct Claims {
+    /// Lines of the file of claims.
+    own: Vec<String>,
     /// Lines that must not stand in the claims of others.
-    pub(super) against: Vec<String>,
+    against: Vec<String>,
 }
 
-/// A rope of another step, in force on the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Other {
-    /// The directory of that rope.
-    pub dir: String,
-    /// What that step has to itself, or changes.
-    pub claim: String,
-}
-
-impl Rope {
-    /// Names what the step has to itself (`blocks`), and what it changes in a way that bears others that do (`writes`). While it
-    /// lasts, a rope that would clash with it is not armed on that machine.
-    #[must_use]
-    pub fn claiming(mut self, blocks: &[String], writes: &[String]) -> Self {
+impl Claims {
+    /// Names what a step has to itself (`blocks`), and what it changes in a way that bears others that do (`writes`).
+    pub fn new(blocks: &[String], writes: &[String]) -> Self {
         // One line each.
         let line = |mark: char, claim: &String| format!("{mark} {}", claim.replace('\n', "\\n"));
         let lines =
             |mark, claims: &[String]| claims.iter().map(|claim| line(mark, claim)).collect::<Vec<_>>();
-        self.claims = Claims {
+        Self {
             own: [lines('b', blocks), lines('w', writes)].concat(),
             against: [lines('b', blocks), lines('w', blocks), lines('b', writes)].concat(),
-        };
-        self
+        }
+    }
+
+    pub(super) fn own(&self) -> String {
+        self.own.join("\n")
+    }
+
+    pub(super) fn against(&self) -> String {
+        self.against.join("\n")
     }
 }
 
-/// Returns the ropes on the machine that clash with any of these, which are not armed yet; all that claim anything when there are
-/// none of these. Reads only.
+/// A rope that is in force on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// The directory of that rope.
+    pub dir: String,
+    /// How many things its step has to itself, or changes.
+    pub claims: u64,
+    /// The first of them that was asked for.
+    pub claim: String,
+}
+
+/// Returns the ropes on the machine that clash with steps which have none yet, each with the first thing that they clash on.
 ///
 /// # Errors
 /// When the machine cannot be asked.
-pub async fn others(host: &Host, ropes: &[Rope]) -> Result<Vec<Other>, HostError> {
-    let against: Vec<_> = ropes.iter().flat_map(|rope| &rope.claims.against).map(String::as_str).collect();
-    let script = Script::new(OTHERS).set("against", against.join("\n"));
+pub async fn clashing(host: &Host, steps: &[Claims]) -> Result<Vec<Other>, HostError> {
+    let against: Vec<_> = steps.iter().flat_map(|claims| &claims.against).map(String::as_str).collect();
+    if against.is_empty() { Ok(Vec::new()) } else { others(host, &against.join("\n")).await }
+}
+
+/// Returns the ropes on the machine that claim anything, each with the first thing that it claims.
+///
+/// # Errors
+/// When the machine cannot be asked.
+pub async fn in_force(host: &Host) -> Result<Vec<Other>, HostError> {
+    others(host, "").await
+}
+
+async fn others(host: &Host, against: &str) -> Result<Vec<Other>, HostError> {
+    let script = Script::new(OTHERS).set("against", against);
     let output = host.must("look for other runs", &script, Limits::default()).await?;
     let other = |told: &str| {
-        let (dir, claim) = told.split_once(' ')?;
-        Some(Other { dir: dir.to_owned(), claim: claim.to_owned() })
+        let [dir, claims, claim] = told.splitn(3, ' ').collect::<Vec<_>>().try_into().ok()?;
+        Some(Other { dir: dir.to_owned(), claims: claims.parse().ok()?, claim: claim.to_owned() })
     };
     Ok(output.told("other").filter_map(other).collect())
 }

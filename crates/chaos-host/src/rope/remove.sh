@@ -37,7 +37,8 @@ if [ -d "$rope_dir" ]; then
     [ ! -e "$rope_dir/made" ] || rmdir "${wants%/*}" 2>/dev/null
     # No name is guessed: what we did not write stays, and then the directory stays and is reported. The last ones are of those
     # who died while they freed the lock of a dead one.
-    ours='deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims work.sh acted again made done.new done lock'
+    # `against` is of earlier versions.
+    ours='deadline deadline.new watch watch.sh watch.pid undo.new undo.sh claims against work.sh acted again made done.new done lock'
     # With `-d` one program does it all; not every `rm` knows it.
     if cd "$rope_dir"; then
         rm -fd $ours lock.[0-9]* "$rope_dir" 2>/dev/null ||

@@ -175,8 +175,10 @@ struct Agent {
 
 impl Agent {
     fn start(socket: PathBuf) -> Self {
-        let child =
-            Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+        let mut command = Command::new("ssh-agent");
+        // One that outlives its test must not hold the output of the test.
+        command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
         let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(std::time::Instant::now() < end, "ssh-agent does not start");

@@ -16,7 +16,7 @@ use chaos_core::fault::RevertOutcome;
 use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext};
 use chaos_server::{HostFault, HostStep, OnHost, ServerTarget};
 use serde_json::Value;
-use setup::{Setup, journaled, new_run};
+use setup::{Setup, assert_names_the_other, journaled, new_run};
 
 use crate::world::{TestHost, inventory, wait_until};
 
@@ -133,8 +133,11 @@ impl<F: HostFault> Use<F> {
     /// Sees that of two runs which are planned at the same moment the second one is refused, and leaves the first one alone.
     pub async fn refuses_a_second_run(host: &TestHost, params: Value, claimed: &str) {
         let before = host.snapshot().await;
-        let (mut first, mut second) = (Self::new(host, params.clone()).await, Self::new(host, params).await);
+        let (mut first, mut second) =
+            (Self::new(host, params.clone()).await, Self::new(host, params.clone()).await);
         first.inject().await;
+        let third = refusal::<F>(&connect(host, "root", "60s").await, params).await;
+        assert_names_the_other(&third, claimed);
         let said = second.try_inject().await.map(drop).unwrap_err().chain();
         assert!(said.contains(&format!("another run acts on {claimed} there")), "{said}");
         let reverted = second.revert().await;

@@ -12,7 +12,7 @@ use chaos_core::{Effect, Fault, FaultError, Reverted, RunId, StepContext, StepFa
 use chaos_server::ServerTarget;
 use serde_json::Value;
 pub use setup::Setup;
-use setup::{journaled, new_run};
+use setup::{assert_names_the_other, journaled, new_run};
 
 use crate::world::{HostSnapshot, TestHost};
 
@@ -146,7 +146,8 @@ impl<F: Fault<Target = ServerTarget> + Default> Stage<F> {
         let second = self.step(params.clone()).await;
         let (session, _) = self.act(&first).await;
         // A third one, planned now, hears of it before it touches anything.
-        assert_names_the_other(self.prepare(params).await.map(drop), claimed);
+        let Err(third) = self.prepare(params).await else { panic!("a third run acts on {claimed}") };
+        assert_names_the_other(&third, claimed);
         let Err(error) = self.try_arm(&second).await else { panic!("both runs act on {claimed}") };
         let said = error.chain();
         assert!(said.contains(&format!("another run acts on {claimed} there")), "{said}");
@@ -176,14 +177,4 @@ pub fn told(reverted: &Reverted) -> Vec<String> {
     let mut lines: Vec<_> = lines.map(|line| inode.replace(&line, ", inode N").into_owned()).collect();
     lines.sort();
     lines
-}
-
-/// Sees that a preparation is refused, and that the error names what another run acts on.
-pub fn assert_names_the_other(prepared: Result<(), FaultError>, claimed: &str) {
-    let Err(error) = prepared else { panic!("a run that comes later acts on {claimed}, too") };
-    assert!(matches!(error, FaultError::Preflight(_)), "{}", error.chain());
-    let said = format!("{} | {}", error.chain(), error.hint().unwrap_or_default());
-    let (alone, on) =
-        (format!("have {claimed} alone"), format!("other runs act on this host, on {claimed} ("));
-    assert!(said.contains(&alone) || said.contains(&on), "{said}");
 }

@@ -125,3 +125,11 @@ pub fn journaled<S: Serialize + DeserializeOwned>(mut steps: Vec<S>) -> S {
     assert_eq!(steps.len(), 1);
     serde_json::from_str(&serde_json::to_string(&steps.remove(0)).unwrap()).unwrap()
 }
+
+/// Sees that a preparation was refused because of another run: because of what that acts on, or because of what it did.
+pub fn assert_names_the_other(error: &FaultError, claimed: &str) {
+    assert!(matches!(error, FaultError::Preflight(_)), "{}", error.chain());
+    let said = format!("{} | {}", error.chain(), error.hint().unwrap_or_default());
+    let clash = format!("act on `{claimed}`: another run acts on it; its undo is `/");
+    assert!(said.contains(&clash) || said.contains(&format!("another run acts on `{claimed}`")), "{said}");
+}
