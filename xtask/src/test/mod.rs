@@ -50,8 +50,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let lanes = lanes(arguments)?.into_iter().map(|lane| lane.into_iter().map(prepared).collect());
     let mut report = run_lanes(lanes.collect()).map_err(failed)?;
     let again = if arguments.retry { try_again(&report, prepared) } else { Ok(false) };
-    if let Some(world) = world.as_ref().filter(|_| arguments.down) {
-        world.down()?;
+    // What stays of the world is told, but it says nothing about the tests.
+    if let Some(Err(failure)) = world.as_ref().filter(|_| arguments.down).map(World::down) {
+        eprintln!("{failure}");
     }
     if again.map_err(failed)? {
         report.all_passed_again();

@@ -69,10 +69,18 @@ fn run(file: &Path, steps: &Path, phase: &str) -> Duration {
     started.elapsed()
 }
 
-/// Kills a process that is at it after `delay`. Returns whether it was still running.
-fn run_and_kill(file: &Path, steps: &Path, phase: &str, delay: Duration) -> bool {
+/// Kills a process that is at it after this part of the time that one takes. Returns whether it was still running; one that was not
+/// tells how long it takes by now.
+fn run_and_kill(file: &Path, steps: &Path, phase: &str, takes: &mut Duration, round: u32) -> bool {
+    let (started, delay) = (Instant::now(), *takes * round / (ROUNDS + 1));
     let mut child = start(file, steps, phase);
-    std::thread::sleep(delay);
+    while started.elapsed() < delay {
+        if child.try_wait().unwrap().is_some() {
+            *takes = started.elapsed();
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let was_running = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -86,16 +94,16 @@ async fn check<F: Fault<Target = SqliteTarget>>(name: &str, fault: F, journal: &
     let used = Use::prepare(fault, &world, 1, params).await.unwrap();
     let steps = world.path().with_extension("steps");
     std::fs::write(&steps, json!({"fault": name, "steps": used.steps}).to_string()).unwrap();
-    let inject = run(&world.path(), &steps, "inject");
+    let mut inject = run(&world.path(), &steps, "inject");
     assert_ne!(world.dump(), before);
-    let undo = run(&world.path(), &steps, "undo");
+    let mut undo = run(&world.path(), &steps, "undo");
     assert_eq!(world.dump(), before, "without any kill");
 
     let mut killed = 0;
     for round in 1..=ROUNDS {
-        killed += u32::from(run_and_kill(&world.path(), &steps, "inject", inject * round / (ROUNDS + 1)));
+        killed += u32::from(run_and_kill(&world.path(), &steps, "inject", &mut inject, round));
         if round % 2 == 0 {
-            killed += u32::from(run_and_kill(&world.path(), &steps, "undo", undo * round / (ROUNDS + 1)));
+            killed += u32::from(run_and_kill(&world.path(), &steps, "undo", &mut undo, round));
         }
         let reverted = used.revert(&world).await;
         assert!(reverted.iter().all(|reverted| reverted.conflicts_total == 0), "{reverted:?}");

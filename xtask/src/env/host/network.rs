@@ -50,9 +50,7 @@ pub fn down() -> Outcome {
         ip(&["netns", "del", PEER])?;
     }
     for link in [PEER_VETH, BRIDGE] {
-        if exists(link) {
-            ip(&["link", "del", link])?;
-        }
+        remove(link)?;
     }
     Ok(())
 }
@@ -67,10 +65,20 @@ pub fn exists(link: &str) -> bool {
     Path::new("/sys/class/net").join(link).exists()
 }
 
+/// Removes an interface, where there is one.
+pub fn remove(link: &str) -> Outcome {
+    if !exists(link) {
+        return Ok(());
+    }
+    // One whose other end was in a network namespace that has ended goes by itself, a little later.
+    ip(&["link", "del", link]).or_else(|error| if exists(link) { Err(error) } else { Ok(()) })
+}
+
 fn plug_peer() -> Outcome {
     if Path::new("/run/netns").join(PEER).exists() {
         ip(&["netns", "del", PEER])?;
     }
+    remove(PEER_VETH)?;
     ip(&["netns", "add", PEER])?;
     ip(&["link", "add", PEER_VETH, "type", "veth", "peer", "name", "eth0", "netns", PEER])?;
     for (_, address, ipv6) in PEER_NAMES {

@@ -70,7 +70,7 @@ pub fn plugged_in(host: &Host) -> Outcome<Command> {
 
 /// Takes the host's cable away.
 pub fn unplug(host: &Host) -> Outcome {
-    if network::exists(&host.veth()) { network::ip(&["link", "del", &host.veth()]) } else { Ok(()) }
+    network::remove(&host.veth())
 }
 
 fn plug(host: &Host) -> Outcome {
