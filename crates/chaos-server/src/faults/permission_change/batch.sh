@@ -4,7 +4,8 @@
 # file, or for a link, changes nothing. FIRST to LAST are the descriptors that may be used at once: that many files cost
 # one `chmod` and two `stat`. KEY is DEVICE:INODE:UID:GID:MODE as planned; MODE is what `stat` calls raw: a digit for the
 # type and three for the bits. Files with the same bits stand together. Files are told by their number, from 1. In: job
-# new same_boot; born, which is when the newest of all files was made, in nanoseconds since 1970, or nothing; open, which is the numbers of those that an undo before had to leave, each between spaces, or nothing for all
+# new same_boot; born, which is when the newest of all files was made, in nanoseconds since 1970, or nothing; open, which is the
+# numbers of those that an undo before had to leave, each between spaces, or nothing for all
 permissions() {
     fd_first=$1; fd_last=$2; number=0; shift 2
     fd=$fd_first; links=; planned=; ours=; key=; bits=; device=%d:
