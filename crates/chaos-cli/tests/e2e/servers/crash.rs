@@ -175,10 +175,11 @@ fn check_points(subject: Subject, trace: &OnceLock<Trace>, end: End) {
             .position(|point| point == name)
             .unwrap_or_else(|| panic!("a run passes `{name}`: {points:?}"))
     };
+    let acts = place(ARMED)..=place(REVERT);
     let tried = match end {
         End::Recover => &points[..],
         // Before the rope there is nothing that could end by itself, and after the undo nothing is left to end.
-        End::Deadline | End::Reboot | End::Cut => &points[place(ARMED)..=place(REVERT)],
+        End::Deadline | End::Reboot | End::Cut => &points[acts],
     };
     for point in chosen(tried) {
         let chaos = case.kill_at(&point, end);
